@@ -1,0 +1,1 @@
+"""The mathematics of diffusion, torch only: schedules, prediction, guidance, noise, samplers."""
