@@ -1,0 +1,45 @@
+"""The owners of all state, built once by ``app.create_services`` and passed to whoever needs them."""
+
+from dataclasses import dataclass
+
+from modules.adapters.network_catalog import NetworkCatalog
+from modules.adapters.textual_inversion import EmbeddingCatalog
+from modules.checkpoints.catalog import ModelCatalog
+from modules.domain.styles import StyleCatalog
+from modules.generation.models import ModelPool
+from modules.generation.runner import Runner
+from modules.imaging.blobs import BlobStore
+from modules.jobs.service import JobService
+from modules.settings.launch import LaunchOptions
+from modules.settings.store import SettingsStore
+
+__all__ = ["Services"]
+
+
+@dataclass(frozen=True)
+class Services:
+    """One of each; immutable as a set, each member guards its own state.
+
+    Attributes:
+        options: the command line.
+        settings: A1111's options, changed at run time.
+        catalog: checkpoints and VAEs on disk.
+        networks: LoRAs and hypernetworks on disk.
+        embeddings: textual inversions on disk.
+        styles: prompt styles.
+        jobs: submit, watch and steer jobs; find pictures by id.
+        blobs: uploaded pictures and results that are not kept.
+        models: checkpoints in memory.
+        runner: the engine thread that works off the queue.
+    """
+
+    options: LaunchOptions
+    settings: SettingsStore
+    catalog: ModelCatalog
+    networks: NetworkCatalog
+    embeddings: EmbeddingCatalog
+    styles: StyleCatalog
+    jobs: JobService
+    blobs: BlobStore
+    models: ModelPool
+    runner: Runner

@@ -1,0 +1,74 @@
+"""What was said on the command line: fixed for the life of the process."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Folders", "LaunchOptions"]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where things lie on disk; every other path is derived from these.
+
+    Attributes:
+        data: settings, queue, caches, secrets; private to the server (mode 0700).
+        models: checkpoints, VAEs, LoRAs ..., in A1111's sub-folders.
+        outputs: finished pictures.
+        embeddings: textual inversions.
+        extensions: installed extensions.
+    """
+
+    data: Path
+    models: Path
+    outputs: Path
+    embeddings: Path
+    extensions: Path
+    extra_checkpoints: tuple[Path, ...] = ()
+    extra_vaes: tuple[Path, ...] = ()
+    extra_loras: tuple[Path, ...] = ()
+
+    @classmethod
+    def below(cls, root: Path) -> "Folders":
+        """The default layout below one root folder."""
+        return cls(
+            data=root / "data",
+            models=root / "models",
+            outputs=root / "outputs",
+            embeddings=root / "embeddings",
+            extensions=root / "extensions",
+        )
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """The command line after parsing; names follow A1111's flags.
+
+    Attributes:
+        host, port: where the server binds; ``listen`` means another address than loopback.
+        api: opens /sdapi/v1 to local clients on a loopback bind.
+        api_auth: ``(user, password)`` pairs for HTTP Basic on the API.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
+        precision: "auto" or "full" (fp32 everywhere).
+        checkpoint: checkpoint to load at start, by any of its names; None is the setting's.
+        open_browser: open the page, with a one-time login link, when the server is ready.
+    """
+
+    folders: Folders
+    host: str = "127.0.0.1"
+    port: int = 7860
+    listen: bool = False
+    api: bool = False
+    api_auth: tuple[tuple[str, str], ...] = ()
+    api_server_stop: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    attention: str = "auto"
+    checkpoint: str | None = None
+    vae_path: Path | None = None
+    hashing: bool = True
+    open_browser: bool = True
+    theme: str | None = None
+    tls_certfile: Path | None = None
+    tls_keyfile: Path | None = None
+    allowed_hosts: tuple[str, ...] = field(default=())
+    threads: int = 0
