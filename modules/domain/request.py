@@ -132,5 +132,7 @@ class GenerationRequest(_Frozen):
         if self.width * self.height > MAX_PIXELS:
             raise ValueError(f"{self.width}x{self.height} is more than {MAX_PIXELS} pixels")
         if self.image_count > MAX_IMAGES:
-            raise ValueError(f"batch_size * n_iter is {self.image_count}; at most {MAX_IMAGES} pictures a job")
+            raise ValueError(
+                f"batch_size * n_iter is {self.image_count}; at most {MAX_IMAGES} pictures a job"
+            )
         return self
