@@ -1,1 +1,3 @@
-"""The mathematics of diffusion, torch only: schedules, prediction, guidance, noise, samplers."""
+"""The mathematics of diffusion: schedules, prediction, guidance, noise, samplers. Torch only."""
+
+__all__: list[str] = []
