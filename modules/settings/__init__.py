@@ -1,0 +1,1 @@
+"""Settings: what the user can set, and what was said on the command line."""
