@@ -1,0 +1,1 @@
+"""The neural networks, with the parameter names of the original checkpoints."""

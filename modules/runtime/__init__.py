@@ -1,0 +1,1 @@
+"""Where and how the arithmetic runs: device, number formats, memory, attention."""

@@ -1,0 +1,87 @@
+"""Softmax attention: the one place in the program where it is computed.
+
+Three ways give the same result: torch's fused kernel (``sdpa``), plain matrix products over blocks of
+query rows (``sliced``, for devices without a memory-saving fused kernel) and xformers' kernel. The way
+is chosen once, by whoever owns the thread that computes, with :func:`use_attention`.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["AttentionKind", "attention", "use_attention"]
+
+AttentionKind = Literal["sdpa", "sliced", "xformers"]
+
+_SLICE_BYTES = 64 * 2**20  # of scores at a time; larger blocks gain no speed on any device tried
+_kind: ContextVar[AttentionKind] = ContextVar("attention_kind", default="sdpa")
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
+    """Scaled dot-product attention, ``softmax(q k^T / sqrt(D)) v``.
+
+    Args:
+        q: queries, (B, H, Tq, D).
+        k: keys, (B, H, Tk, D).
+        v: values, (B, H, Tk, D).
+        causal: whether row i sees only keys 0..i.
+
+    Returns:
+        (B, H, Tq, D), not necessarily contiguous.
+
+    Source: Vaswani et al. 2017, "Attention Is All You Need", equation 1.
+    """
+    return _IMPLEMENTATIONS[_kind.get()](q, k, v, causal)
+
+
+@contextmanager
+def use_attention(kind: AttentionKind) -> Iterator[None]:
+    """Compute attention in the given way within the block, in this thread only."""
+    token = _kind.set(kind)
+    try:
+        yield
+    finally:
+        _kind.reset(token)
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+
+def _sliced(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    batch, heads, length, width = q.shape
+    row_bytes = batch * heads * k.shape[2] * q.element_size()
+    rows = max(1, _SLICE_BYTES // row_bytes)
+    keys = k.transpose(2, 3) / math.sqrt(width)  # B H D Tk
+    blocks = []
+    for start in range(0, length, rows):
+        scores = q[:, :, start : start + rows] @ keys  # B H rows Tk
+        if causal:
+            query_index = torch.arange(start, start + scores.shape[2], device=q.device)[:, None]
+            later = torch.arange(k.shape[2], device=q.device)[None] > query_index
+            scores = scores.masked_fill(later, -torch.inf)
+        blocks.append(scores.softmax(dim=-1) @ v)
+    return torch.cat(blocks, dim=2)
+
+
+def _xformers(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    ops = importlib.import_module("xformers.ops")
+    bias = ops.LowerTriangularMask() if causal else None
+    out: Tensor = ops.memory_efficient_attention(
+        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_bias=bias
+    )
+    return out.transpose(1, 2)
+
+
+_IMPLEMENTATIONS: Mapping[AttentionKind, Callable[[Tensor, Tensor, Tensor, bool], Tensor]] = {
+    "sdpa": _fused,
+    "sliced": _sliced,
+    "xformers": _xformers,
+}
