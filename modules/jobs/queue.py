@@ -1,0 +1,296 @@
+"""The durable queue: frozen requests in SQLite, claimed fairly, surviving any crash."""
+
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from modules.domain.job import JobKind, JobState, ResultImage
+from modules.exceptions import NotFoundError, QueueFullError
+from modules.jobs.fairness import Waiting, claim_order, entry_charge
+from modules.jobs.store import Job, JobStore, OwnedImage, job_from_row, owned_image_from_row
+
+__all__ = ["Job", "JobQueue", "Outcome", "OwnedImage"]
+
+DEFAULT_LIMIT = 500  # jobs waiting; more than a day's work of a desktop card
+MAX_ATTEMPTS = 2  # a job that stopped the server twice would stop it for ever
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its last state and what its owner should know about it."""
+
+    state: Literal[JobState.DONE, JobState.FAILED, JobState.CANCELLED]
+    error: str | None = None
+    comments: tuple[str, ...] = ()
+    info: str = ""
+
+
+class JobQueue:
+    """All jobs and results of one server, in one SQLite file.
+
+    Safe for use by several threads and processes. A job is ``queued``, ``running`` or final in
+    the file; being paused is a mark beside the state, so that a job paused in the middle of a
+    picture stays paused through a restart.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        max_attempts: int = MAX_ATTEMPTS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = JobStore(path)
+        self._limit = limit
+        self._max_attempts = max_attempts
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def submit(self, kind: JobKind, payload: str, owner: str, *, images_total: int = 0) -> str:
+        """Append a job and return its unguessable id; it is on disk when this returns.
+
+        Raises:
+            QueueFullError: as many jobs are waiting as the queue takes.
+        """
+        job_id = secrets.token_hex(16)
+        with self._store.transaction() as db:
+            waiting = db.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
+            if waiting >= self._limit:
+                raise QueueFullError(
+                    f"{waiting} jobs are waiting already; try again later", self._retry_after(db)
+                )
+            self._book(db, owner, entry_charge(owner, _active_owners(db), _used(db)))
+            db.execute(
+                "INSERT INTO jobs (id, kind, payload, owner, state, images_total, created, rank) "
+                "VALUES (?, ?, ?, ?, 'queued', ?, ?, (SELECT coalesce(max(rank), 0) + 1 FROM jobs))",
+                (job_id, kind.value, payload, owner, images_total, self._clock()),
+            )
+        return job_id
+
+    def claim(self) -> Job | None:
+        """Take the next job in fair order and mark it running; None when nothing waits."""
+        with self._store.transaction() as db:
+            order = _claim_order(db)
+            if not order:
+                return None
+            db.execute(
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, "
+                "started = coalesce(started, ?) WHERE id = ?",
+                (self._clock(), order[0]),
+            )
+            return job_from_row(db.execute("SELECT * FROM jobs WHERE id = ?", (order[0],)).fetchone())
+
+    def charge(self, job_id: str, seconds: float) -> None:
+        """Book device time on a job and its owner, in seconds."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE jobs SET device_seconds = device_seconds + ? WHERE id = ?", (seconds, job_id))
+            db.execute(
+                "UPDATE usage SET seconds = seconds + ? WHERE owner = (SELECT owner FROM jobs WHERE id = ?)",
+                (seconds, job_id),
+            )
+
+    def finish(self, job_id: str, outcome: Outcome) -> bool:
+        """End a job for good; returns False when it had ended before, which then stays as it was."""
+        with self._store.transaction() as db:
+            return _end(db, job_id, outcome, self._clock())
+
+    def release(self, job_id: str) -> None:
+        """Put a running job back without blame, as a clean shutdown does."""
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'queued', attempts = attempts - 1 "
+                "WHERE id = ? AND state = 'running'",
+                (job_id,),
+            )
+
+    def requeue_running(self) -> tuple[str, ...]:
+        """After a crash: put jobs that were running back in the queue.
+
+        A job that was running in two crashes is failed; one whose owner had stopped it is ended.
+
+        Returns:
+            Ids of the jobs that wait again.
+        """
+        again: list[str] = []
+        with self._store.transaction() as db:
+            for row in db.execute("SELECT * FROM jobs WHERE state = 'running'").fetchall():
+                outcome = self._outcome_of_crash(row)
+                if outcome is not None:
+                    _end(db, row["id"], outcome, self._clock())
+                    continue
+                db.execute("UPDATE jobs SET state = 'queued' WHERE id = ?", (row["id"],))
+                again.append(row["id"])
+        return tuple(again)
+
+    def cancel_waiting(self, job_id: str) -> bool:
+        """Cancel a job that is not running; returns whether it was waiting."""
+        with self._store.transaction() as db:
+            state = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if state is None or state["state"] != JobState.QUEUED:
+                return False
+            return _end(db, job_id, Outcome(JobState.CANCELLED), self._clock())
+
+    def ask_to_stop(self, job_id: str, how: Literal["interrupt", "cancel"]) -> bool:
+        """Remember that a running job is to end, so that a crash does not bring it back."""
+        with self._store.transaction() as db:
+            changed = db.execute("UPDATE jobs SET stop = ? WHERE id = ? AND state = 'running'", (how, job_id))
+            return changed.rowcount > 0
+
+    def set_paused(self, job_id: str, paused: bool) -> bool:
+        """Hold a job back or let it go; returns False when it has ended."""
+        with self._store.transaction() as db:
+            changed = db.execute(
+                "UPDATE jobs SET paused = ? WHERE id = ? AND state IN ('queued', 'running')",
+                (int(paused), job_id),
+            )
+            return changed.rowcount > 0
+
+    def reorder(self, owner: str, job_ids: Sequence[str]) -> None:
+        """Let an owner's waiting jobs swap places so that they come in the given order."""
+        with self._store.transaction() as db:
+            rows = db.execute(
+                "SELECT id, rank FROM jobs WHERE state = 'queued' AND owner = ? ORDER BY rank", (owner,)
+            ).fetchall()
+            moving = [job_id for job_id in dict.fromkeys(job_ids) if job_id in {row["id"] for row in rows}]
+            ranks = [row["rank"] for row in rows if row["id"] in moving]
+            db.executemany("UPDATE jobs SET rank = ? WHERE id = ?", zip(ranks, moving, strict=True))
+
+    def add_image(self, job_id: str, image: ResultImage) -> None:
+        """Record a finished picture; one recorded before for the same place is replaced."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM images WHERE job_id = ? AND place = ?", (job_id, image.index))
+            db.execute(
+                "INSERT INTO images (id, job_id, place, path, width, height, seed, infotext) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    image.id,
+                    job_id,
+                    image.index,
+                    image.path,
+                    image.width,
+                    image.height,
+                    str(image.seed),
+                    image.infotext,
+                ),
+            )
+
+    def job(self, job_id: str) -> Job:
+        """Look a job up.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        rows = self._store.rows("SELECT * FROM jobs WHERE id = ?", job_id)
+        if not rows:
+            raise NotFoundError("id", "there is no such job")
+        return job_from_row(rows[0])
+
+    def images(self, job_id: str) -> tuple[ResultImage, ...]:
+        """Finished pictures of a job in order of their index."""
+        rows = self._store.rows(
+            "SELECT images.*, owner FROM images JOIN jobs ON jobs.id = job_id "
+            "WHERE job_id = ? ORDER BY place",
+            job_id,
+        )
+        return tuple(owned_image_from_row(row).image for row in rows)
+
+    def find_image(self, image_id: str) -> OwnedImage:
+        """Look a picture up by its id.
+
+        Raises:
+            NotFoundError: there is no such picture.
+        """
+        rows = self._store.rows(
+            "SELECT images.*, owner FROM images JOIN jobs ON jobs.id = job_id WHERE images.id = ?", image_id
+        )
+        if not rows:
+            raise NotFoundError("id", "there is no such picture")
+        return owned_image_from_row(rows[0])
+
+    def pending(self) -> tuple[str, ...]:
+        """Ids of the jobs that may be claimed, next one first."""
+        with self._store.transaction() as db:
+            return _claim_order(db)
+
+    def active(self) -> tuple[Job, ...]:
+        """Jobs that have not ended, paused ones included, in order of submission."""
+        rows = self._store.rows("SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY sequence")
+        return tuple(job_from_row(row) for row in rows)
+
+    def recent(self, owner: str, limit: int) -> tuple[Job, ...]:
+        """An owner's latest jobs, newest first."""
+        rows = self._store.rows(
+            "SELECT * FROM jobs WHERE owner = ? ORDER BY sequence DESC LIMIT ?", owner, limit
+        )
+        return tuple(job_from_row(row) for row in rows)
+
+    def used_seconds(self, owner: str) -> float:
+        """Device time an owner is booked with, in seconds."""
+        rows = self._store.rows("SELECT seconds FROM usage WHERE owner = ?", owner)
+        return float(rows[0]["seconds"]) if rows else 0.0
+
+    def _outcome_of_crash(self, row: sqlite3.Row) -> Outcome | None:
+        if row["stop"] == "cancel":
+            return Outcome(JobState.CANCELLED)
+        if row["stop"] == "interrupt":
+            return Outcome(JobState.DONE)
+        if row["attempts"] >= self._max_attempts:
+            return Outcome(
+                JobState.FAILED,
+                error=f"the server stopped {row['attempts']} times while it worked on this job; "
+                "it was not tried again",
+            )
+        return None
+
+    @staticmethod
+    def _book(db: sqlite3.Connection, owner: str, seconds: float) -> None:
+        db.execute(
+            "INSERT INTO usage (owner, seconds) VALUES (?, ?) "
+            "ON CONFLICT (owner) DO UPDATE SET seconds = excluded.seconds",
+            (owner, seconds),
+        )
+
+    @staticmethod
+    def _retry_after(db: sqlite3.Connection) -> int:
+        """Seconds until a place may be free: what the latest jobs took on average."""
+        mean = db.execute(
+            "SELECT avg(device_seconds) FROM (SELECT device_seconds FROM jobs "
+            "WHERE state = 'done' ORDER BY sequence DESC LIMIT 20)"
+        ).fetchone()[0]
+        return round(min(max(mean or 10.0, 1.0), 300.0))
+
+
+def _end(db: sqlite3.Connection, job_id: str, outcome: Outcome, now: float) -> bool:
+    changed = db.execute(
+        "UPDATE jobs SET state = ?, paused = 0, finished = ?, error = ?, comments = ?, info = ? "
+        "WHERE id = ? AND state IN ('queued', 'running')",
+        (outcome.state.value, now, outcome.error, json.dumps(outcome.comments), outcome.info, job_id),
+    )
+    return changed.rowcount > 0
+
+
+def _claim_order(db: sqlite3.Connection) -> tuple[str, ...]:
+    rows = db.execute(
+        "SELECT id, owner FROM jobs WHERE state = 'queued' AND paused = 0 ORDER BY rank, sequence"
+    ).fetchall()
+    counts = db.execute("SELECT owner, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY owner")
+    running = {row["owner"]: int(row["n"]) for row in counts}
+    return claim_order([Waiting(row["id"], row["owner"]) for row in rows], running, _used(db))
+
+
+def _used(db: sqlite3.Connection) -> dict[str, float]:
+    return {row["owner"]: row["seconds"] for row in db.execute("SELECT owner, seconds FROM usage")}
+
+
+def _active_owners(db: sqlite3.Connection) -> frozenset[str]:
+    rows = db.execute("SELECT DISTINCT owner FROM jobs WHERE state IN ('queued', 'running')")
+    return frozenset(row["owner"] for row in rows)

@@ -1,0 +1,313 @@
+"""What pages, clients and the runner do with jobs: one object that joins queue and board."""
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Unpack
+
+from modules.domain.job import JobKind, JobState, JobView, ResultImage
+from modules.domain.request import GenerationRequest
+from modules.exceptions import NotFoundError
+from modules.jobs.board import JobBoard, ViewChanges
+from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage
+
+__all__ = ["Control", "JobService"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the owner of a running job wants of it. The runner asks before each step.
+
+    Attributes:
+        interrupt: stop everything and keep what is finished; the job ends as DONE.
+        skip: end the current picture early and go on with the next; acknowledge it.
+        pause: hold still, keep all state, go on when the flag is gone.
+        cancel: stop everything; the job ends as CANCELLED.
+    """
+
+    interrupt: bool = False
+    skip: bool = False
+    pause: bool = False
+    cancel: bool = False
+
+
+class JobService:
+    """Submit, watch and steer jobs; hand them to the runner and take its results.
+
+    Every method may be called from any thread. Methods of the first half are for pages and
+    clients, those of the second half for the runner.
+    """
+
+    def __init__(self, queue: JobQueue, board: JobBoard) -> None:
+        self._queue = queue
+        self._board = board
+        self._lock = threading.Lock()
+        self._controls: dict[str, Control] = {}
+        self._work = threading.Event()
+        self._work.set()  # the file may hold jobs from before
+
+    # --- for pages and clients -----------------------------------------------------------------
+
+    def submit(self, request: GenerationRequest, owner: str) -> str:
+        """Queue a generation request; returns the job's id once it is safely on disk.
+
+        Raises:
+            QueueFullError: too many jobs are waiting.
+        """
+        payload = request.model_dump_json()
+        return self._submit(JobKind.GENERATE, payload, owner, request.image_count, request.steps)
+
+    def submit_training(self, payload: str, owner: str) -> str:
+        """Queue a training run; ``payload`` is its frozen configuration as JSON text.
+
+        Raises:
+            QueueFullError: too many jobs are waiting.
+        """
+        return self._submit(JobKind.TRAIN, payload, owner, 0, 0)
+
+    def view(self, job_id: str) -> JobView:
+        """The newest view of a job, also of one that ended long ago.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        try:
+            return self._board.view(job_id)
+        except NotFoundError:
+            return self._stored_view(self._queue.job(job_id))
+
+    def owned_view(self, job_id: str, owner: str) -> JobView:
+        """Like :meth:`view`, but a stranger's job is answered as if it did not exist.
+
+        Raises:
+            NotFoundError: there is no such job, or it is somebody else's.
+        """
+        view = self.view(job_id)
+        if view.owner != owner:
+            raise NotFoundError("id", "there is no such job")
+        return view
+
+    def request(self, job_id: str) -> GenerationRequest:
+        """The frozen request of a generation job.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        return GenerationRequest.model_validate_json(self._queue.job(job_id).payload)
+
+    async def follow(self, job_id: str) -> AsyncIterator[JobView]:
+        """Yield views of a job until it has ended; a slow reader skips views.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        if job_id not in self._board:
+            yield self.view(job_id)
+            return
+        async for view in self._board.follow(job_id):
+            yield view
+
+    def wait(self, job_id: str, timeout: float | None = None) -> JobView:
+        """Block the thread until the job has ended or ``timeout`` seconds are over."""
+        try:
+            return self._board.wait(job_id, timeout)
+        except NotFoundError:
+            return self.view(job_id)
+
+    def active(self, owner: str | None = None) -> tuple[JobView, ...]:
+        """Jobs that have not ended, of one owner or of all, oldest first."""
+        return self._board.active(owner)
+
+    def latest(self, owner: str) -> JobView | None:
+        """The owner's job that was submitted last, if it is still in memory."""
+        return self._board.latest(owner)
+
+    def recent(self, owner: str, limit: int = 50) -> tuple[JobView, ...]:
+        """The owner's latest jobs from the file, newest first."""
+        return tuple(self.view(job.id) for job in self._queue.recent(owner, limit))
+
+    def image(self, image_id: str) -> OwnedImage:
+        """Look a finished picture up by its unguessable id.
+
+        Raises:
+            NotFoundError: there is no such picture.
+        """
+        return self._queue.find_image(image_id)
+
+    def interrupt(self, job_id: str) -> None:
+        """Stop the job and keep what is finished. A job that has not begun is cancelled."""
+        if not self._cancel_waiting(job_id) and self._queue.ask_to_stop(job_id, "interrupt"):
+            self._steer(job_id, interrupt=True)
+
+    def cancel(self, job_id: str) -> None:
+        """Stop the job, wherever it is."""
+        if not self._cancel_waiting(job_id) and self._queue.ask_to_stop(job_id, "cancel"):
+            self._steer(job_id, cancel=True)
+
+    def skip(self, job_id: str) -> None:
+        """End the picture that is being made and go on with the next."""
+        view = self.view(job_id)
+        if view.started is not None and not view.state.is_final:
+            self._steer(job_id, skip=True)
+
+    def pause(self, job_id: str) -> None:
+        """Hold a job: a waiting one is not begun, a running one keeps still where it is."""
+        if self._queue.set_paused(job_id, True):
+            self._steer(job_id, pause=True)
+            self._board.update(job_id, state=JobState.PAUSED, position=0)
+            self._refresh_positions()
+
+    def resume(self, job_id: str) -> None:
+        """Let a paused job go on."""
+        if self._queue.set_paused(job_id, False):
+            self._steer(job_id, pause=False)
+            self._board.update(job_id, state=self._queue.job(job_id).state)
+            self._refresh_positions()
+            self._work.set()
+
+    def reorder(self, owner: str, job_ids: Sequence[str]) -> None:
+        """Let the owner's waiting jobs swap places so that they come in the given order."""
+        self._queue.reorder(owner, job_ids)
+        self._refresh_positions()
+
+    # --- for the runner ------------------------------------------------------------------------
+
+    def recover(self) -> tuple[str, ...]:
+        """Call once at start: take jobs of the last run back in. Returns ids that were running."""
+        again = self._queue.requeue_running()
+        for job in self._queue.active():
+            self._board.add(self._stored_view(job))
+            if job.paused:
+                self._steer(job.id, pause=True)
+        self._refresh_positions()
+        self._work.set()
+        return again
+
+    def claim(self, timeout: float = 0.0) -> Job | None:
+        """Take the next job, waiting up to ``timeout`` seconds for one. Costs nothing when idle."""
+        if not self._work.wait(timeout):
+            return None
+        self._work.clear()  # before looking: a submit from here on sets it again
+        job = self._queue.claim()
+        if job is None:
+            return None
+        self._work.set()  # there may be more
+        self._board.add(self._stored_view(job))  # submitted by another process, or a moment ago
+        self._board.update(job.id, state=job.state, started=job.started, position=0)
+        self._refresh_positions()
+        return job
+
+    def wants(self, job_id: str) -> Control:
+        """What the owner wants of a running job; cheap enough to be asked before each step."""
+        with self._lock:
+            return self._controls.get(job_id, _NOTHING)
+
+    def acknowledge_skip(self, job_id: str) -> None:
+        """The runner has ended the picture that was to be skipped."""
+        self._steer(job_id, skip=False)
+
+    def report(self, job_id: str, **changes: Unpack[ViewChanges]) -> JobView:
+        """Publish progress of a running job; it is not written to disk."""
+        return self._board.update(job_id, **changes)
+
+    def is_followed(self, job_id: str) -> bool:
+        """Whether somebody watches the job."""
+        return self._board.is_followed(job_id)
+
+    def add_image(self, job_id: str, image: ResultImage) -> JobView:
+        """Record a finished picture on disk, then show it."""
+        self._queue.add_image(job_id, image)
+        images = self._queue.images(job_id)
+        return self._board.update(job_id, images=images, images_done=_count(images))
+
+    def finished_images(self, job_id: str) -> tuple[ResultImage, ...]:
+        """Pictures of the job that are on disk already, as after a crash."""
+        return self._queue.images(job_id)
+
+    def charge(self, job_id: str, seconds: float) -> None:
+        """Book device time in seconds; call it now and then while a job runs, and at its end."""
+        self._queue.charge(job_id, seconds)
+
+    def finish(self, job_id: str, outcome: Outcome) -> None:
+        """End a running job: written to disk first, then shown to followers."""
+        if self._queue.finish(job_id, outcome):
+            self._show_end(job_id)
+
+    def release(self, job_id: str) -> None:
+        """Give a running job back at a clean shutdown; the next start takes it up again."""
+        self._queue.release(job_id)
+
+    def close(self) -> None:
+        """Close the queue's file."""
+        self._queue.close()
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _submit(self, kind: JobKind, payload: str, owner: str, images: int, steps: int) -> str:
+        job_id = self._queue.submit(kind, payload, owner, images_total=images)
+        created = self._queue.job(job_id).created
+        view = JobView(job_id, owner, JobState.QUEUED, images_total=images, steps=steps, created=created)
+        self._board.add(view)
+        self._refresh_positions()
+        self._work.set()
+        return job_id
+
+    def _cancel_waiting(self, job_id: str) -> bool:
+        self.view(job_id)  # raises when there is no such job
+        if not self._queue.cancel_waiting(job_id):
+            return False
+        self._show_end(job_id)
+        return True
+
+    def _show_end(self, job_id: str) -> None:
+        job = self._queue.job(job_id)
+        self._board.update(
+            job_id,
+            state=job.state,
+            position=0,
+            progress=1.0 if job.state is JobState.DONE else self._board.view(job_id).progress,
+            error=job.error,
+            comments=job.comments,
+            info=job.info,
+            finished=job.finished,
+            eta_seconds=None,
+        )
+        with self._lock:
+            self._controls.pop(job_id, None)
+        self._refresh_positions()
+
+    def _steer(self, job_id: str, **flags: bool) -> None:
+        with self._lock:
+            if not self._board.view(job_id).state.is_final:
+                self._controls[job_id] = replace(self._controls.get(job_id, _NOTHING), **flags)
+
+    def _refresh_positions(self) -> None:
+        for position, job_id in enumerate(self._queue.pending(), start=1):
+            if job_id in self._board and self._board.view(job_id).position != position:
+                self._board.update(job_id, position=position)
+
+    def _stored_view(self, job: Job) -> JobView:
+        images = self._queue.images(job.id)
+        return JobView(
+            id=job.id,
+            owner=job.owner,
+            state=job.state,
+            progress=1.0 if job.state is JobState.DONE else 0.0,
+            images_done=_count(images),
+            images_total=job.images_total,
+            images=images,
+            error=job.error,
+            comments=job.comments,
+            info=job.info,
+            created=job.created,
+            started=job.started,
+            finished=job.finished,
+        )
+
+
+_NOTHING = Control()
+
+
+def _count(images: Sequence[ResultImage]) -> int:
+    """Number of pictures, grids (index -1) not counted."""
+    return sum(image.index >= 0 for image in images)

@@ -1,0 +1,164 @@
+"""The SQLite file behind the queue: schema, transactions, rows turned into frozen records."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.domain.job import JobKind, JobState, ResultImage
+
+__all__ = ["Job", "JobStore", "OwnedImage", "job_from_row", "owned_image_from_row"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    state TEXT NOT NULL,
+    paused INTEGER NOT NULL DEFAULT 0,
+    stop TEXT NOT NULL DEFAULT '',
+    rank REAL NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    images_total INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    device_seconds REAL NOT NULL DEFAULT 0,
+    error TEXT,
+    comments TEXT NOT NULL DEFAULT '[]',
+    info TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, rank, sequence);
+CREATE INDEX IF NOT EXISTS jobs_by_owner ON jobs (owner, sequence);
+CREATE TABLE IF NOT EXISTS images (
+    id TEXT PRIMARY KEY,
+    job_id TEXT NOT NULL REFERENCES jobs (id),
+    place INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    seed TEXT NOT NULL,
+    infotext TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS images_by_job ON images (job_id, place);
+CREATE TABLE IF NOT EXISTS usage (owner TEXT PRIMARY KEY, seconds REAL NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the queue keeps it.
+
+    Attributes:
+        payload: frozen request as JSON text.
+        attempts: how often it was claimed, the present run included.
+        paused: whether its owner holds it back; ``state`` then reads PAUSED.
+        images_total: number of pictures it will make, 0 when that has no meaning.
+        device_seconds: device time used so far.
+    """
+
+    id: str
+    kind: JobKind
+    payload: str
+    owner: str
+    state: JobState
+    attempts: int
+    paused: bool
+    images_total: int
+    created: float
+    started: float | None
+    finished: float | None
+    device_seconds: float
+    error: str | None
+    comments: tuple[str, ...]
+    info: str
+
+
+@dataclass(frozen=True)
+class OwnedImage:
+    """A finished picture with the job and the owner it belongs to."""
+
+    image: ResultImage
+    job_id: str
+    owner: str
+
+
+def job_from_row(row: sqlite3.Row) -> Job:
+    """Turn a row of ``jobs`` into a record; a held-back job reads PAUSED."""
+    state = JobState(row["state"])
+    paused = bool(row["paused"]) and not state.is_final
+    return Job(
+        id=row["id"],
+        kind=JobKind(row["kind"]),
+        payload=row["payload"],
+        owner=row["owner"],
+        state=JobState.PAUSED if paused else state,
+        attempts=row["attempts"],
+        paused=paused,
+        images_total=row["images_total"],
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        device_seconds=row["device_seconds"],
+        error=row["error"],
+        comments=tuple(json.loads(row["comments"])),
+        info=row["info"],
+    )
+
+
+def owned_image_from_row(row: sqlite3.Row) -> OwnedImage:
+    """Turn a row of ``images`` joined with its job's owner into a record."""
+    image = ResultImage(
+        id=row["id"],
+        path=row["path"],
+        index=row["place"],
+        width=row["width"],
+        height=row["height"],
+        seed=int(row["seed"]),  # text in the file: seeds may exceed SQLite's 64 bits
+        infotext=row["infotext"],
+    )
+    return OwnedImage(image, row["job_id"], row["owner"])
+
+
+class JobStore:
+    """One SQLite connection shared by threads, one transaction at a time.
+
+    WAL lets readers of other processes go on; ``synchronous=FULL`` keeps what was acknowledged
+    even when the power fails.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock; commit at the end, roll back when the body raises."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run a query and return all its rows."""
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Close the file; the object is of no use afterwards."""
+        with self._lock:
+            self._connection.close()
