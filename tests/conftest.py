@@ -1,0 +1,16 @@
+"""What all tests share: quiet threads, no network, marks by folder."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test of a folder that needs one its mark, so that no file can forget it."""
+    marks = {TESTS / "browser": pytest.mark.browser, TESTS / "golden": pytest.mark.golden}
+    for item in items:
+        for folder, mark in marks.items():
+            if folder in item.path.parents:
+                item.add_marker(mark)
