@@ -1,0 +1,174 @@
+"""``launch.py`` as a user meets it: in a small copy of the project whose needs pip can meet offline."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CLOSED_PORT = "http://127.0.0.1:9/simple"  # the discard port: nothing answers there
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("launch_under_test", ROOT / "launch.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+launch = _load()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with launch.py, requirement files that ask for nothing, and a webui.py that reports."""
+    (tmp_path / "launch.py").write_bytes((ROOT / "launch.py").read_bytes())
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-nvidia.txt", "constraints.txt"):
+        (tmp_path / name).write_text("# nothing\n")
+    (tmp_path / "webui.py").write_text(
+        "import sys\nprint('ARGUMENTS', sys.argv[1:])\nprint('PREFIX', sys.prefix)\nsys.exit(7)\n"
+    )
+    return tmp_path
+
+
+def _run(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return subprocess.run(
+        [sys.executable, str(project / "launch.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={
+            **kept,
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": CLOSED_PORT,
+            "PIP_RETRIES": "1",
+            **variables,
+        },
+        check=False,
+    )
+
+
+def test_first_start_makes_the_environment_and_second_start_does_not_touch_it(project: Path) -> None:
+    first = _run(project, "--port", "7861", "--unknown")
+    assert "ARGUMENTS ['--port', '7861', '--unknown']" in first.stdout
+    assert f"PREFIX {project / 'venv'}" in first.stdout
+    assert first.returncode == 7, "the studio's exit status is the launcher's"
+    assert "[3/3] ready" in first.stdout
+
+    before = {path: path.stat().st_mtime_ns for path in (project / "venv").iterdir()}
+    second = _run(project)
+    assert second.stdout.startswith("ARGUMENTS []"), "nothing is said when there is nothing to install"
+    assert {path: path.stat().st_mtime_ns for path in (project / "venv").iterdir()} == before
+
+    (project / "constraints.txt").write_text("# something else\n")
+    assert "[2/3] installing" in _run(project, "--prepare").stdout
+
+
+def test_unreachable_index_is_named_in_one_sentence(project: Path) -> None:
+    (project / "requirements.txt").write_text("no-such-package-here==1.0\n")
+    run = _run(project)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: The package index could not be reached; check the network")
+    assert "Traceback" not in run.stderr
+    assert "ARGUMENTS" not in run.stdout, "the studio does not start half installed"
+    assert not (project / "venv" / "installed.json").exists()
+    assert "no-such-package-here" in (project / "venv" / "install.log").read_text()
+
+
+def test_missing_build_is_named_with_the_package(project: Path, tmp_path: Path) -> None:
+    (project / "requirements.txt").write_text("no-such-package-here==1.0\n")
+    run = _run(project, PIP_NO_INDEX="1")
+    assert run.stderr.startswith("error: No build of no-such-package-here==1.0 fits Python 3.")
+
+
+def test_help_explains_itself_without_an_environment(project: Path) -> None:
+    run = _run(project, "--help")
+    assert run.returncode == 0
+    assert "python launch.py test" in run.stdout
+    assert not (project / "venv").exists()
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 14), (2, 7)])
+def test_other_pythons_are_refused_by_name(version: tuple[int, int]) -> None:
+    with pytest.raises(launch.LaunchError, match=rf"needed and this is {version[0]}\.{version[1]};"):
+        launch.require_python(version)
+
+
+@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])
+def test_supported_pythons_are_accepted(version: tuple[int, int]) -> None:
+    launch.require_python(version)
+
+
+def test_too_little_disk_is_said_with_both_numbers(tmp_path: Path) -> None:
+    with pytest.raises(launch.LaunchError, match=r"need 1e\+09 GB of disk and .* GB free"):
+        launch.require_disk(tmp_path, 1e9)
+    launch.require_disk(tmp_path, 0)
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", "disk is full"),
+        ("ERROR: Failed building wheel for torchsde", "package torchsde could not be built"),
+        ("pip._vendor.urllib3.exceptions.ReadTimeoutError: Read timed out.", "connection .* broke"),
+        ("hm\nERROR: the moon is full\nend", r"pip failed \(ERROR: the moon is full\)"),
+        ("", r"pip failed \(no output\)"),
+    ],
+)
+def test_failures_of_pip_are_explained(output: str, sentence: str, tmp_path: Path) -> None:
+    assert re.search(sentence, launch.explain_pip(output, tmp_path / "install.log"))
+
+
+def test_environment_of_another_python_is_made_anew(project: Path) -> None:
+    environment = launch.Environment(project)
+    venv.create(environment.folder, with_pip=False)  # runs, but has no pip: as good as broken
+    (environment.folder / "left-over").touch()
+    environment.create()
+    assert not (environment.folder / "left-over").exists()
+
+
+def test_damaged_stamp_counts_as_none(project: Path) -> None:
+    environment = launch.Environment(project)
+    environment.python.parent.mkdir(parents=True)
+    environment.python.touch()
+    wanted = environment.wanted(development=False)
+    environment.write_stamp(wanted)
+    assert environment.has(wanted)
+    assert not environment.has(environment.wanted(development=True)), "development packages are missing"
+    for damage in ("", "[]", '{"files": 1}', json.dumps({**wanted, "python": "3.1"})):
+        environment.stamp.write_text(damage)
+        assert not environment.has(wanted)
+
+
+def test_required_browser_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STUDIO_CHROMIUM", str(tmp_path / "nothing"))
+    monkeypatch.setattr(launch.os, "geteuid", lambda: 1000, raising=False)
+    assert launch.provide_browser(required=False) is None
+    with pytest.raises(launch.LaunchError, match="CI must run the browser tests"):
+        launch.provide_browser(required=True)
+
+
+def test_pip_output_becomes_few_lines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = launch.PipProgress(launch.Environment(project))
+    for line in (
+        "Collecting torch==2.13.0",
+        "  Downloading torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl (183.2 MB)",
+        "  Downloading zipp-4.1.2-py3-none-any.whl (9 kB)",
+        "Installing collected packages: mpmath, torch, gradio",
+    ):
+        progress.read(line)
+    progress.end()
+    assert capsys.readouterr().out.splitlines() == [
+        "      downloading torch 2.13.0 (183.2 MB)",
+        "      installing 3 packages",
+    ]
