@@ -4,7 +4,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,10 +76,13 @@ class JobQueue:
             )
         return job_id
 
-    def claim(self) -> Job | None:
-        """Take the next job in fair order and mark it running; None when nothing waits."""
+    def claim(self, skip_owners: Collection[str] = ()) -> Job | None:
+        """Take the next job in fair order and mark it running; None when nothing waits.
+
+        Jobs of ``skip_owners`` are passed over, as if they were not there.
+        """
         with self._store.transaction() as db:
-            order = _claim_order(db)
+            order = _claim_order(db, skip_owners)
             if not order:
                 return None
             db.execute(
@@ -278,13 +281,14 @@ def _end(db: sqlite3.Connection, job_id: str, outcome: Outcome, now: float) -> b
     return changed.rowcount > 0
 
 
-def _claim_order(db: sqlite3.Connection) -> tuple[str, ...]:
+def _claim_order(db: sqlite3.Connection, skip_owners: Collection[str] = ()) -> tuple[str, ...]:
     rows = db.execute(
         "SELECT id, owner FROM jobs WHERE state = 'queued' AND paused = 0 ORDER BY rank, sequence"
     ).fetchall()
     counts = db.execute("SELECT owner, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY owner")
     running = {row["owner"]: int(row["n"]) for row in counts}
-    return claim_order([Waiting(row["id"], row["owner"]) for row in rows], running, _used(db))
+    waiting = [Waiting(row["id"], row["owner"]) for row in rows if row["owner"] not in skip_owners]
+    return claim_order(waiting, running, _used(db))
 
 
 def _used(db: sqlite3.Connection) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What pages, clients and the runner do with jobs: one object that joins queue and board."""
 
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -183,12 +183,15 @@ class JobService:
         self._work.set()
         return again
 
-    def claim(self, timeout: float = 0.0) -> Job | None:
-        """Take the next job, waiting up to ``timeout`` seconds for one. Costs nothing when idle."""
+    def claim(self, timeout: float = 0.0, skip_owners: Collection[str] = ()) -> Job | None:
+        """Take the next job, waiting up to ``timeout`` seconds for one. Costs nothing when idle.
+
+        Jobs of ``skip_owners`` are passed over: who has a job on the device waits with the next one.
+        """
         if not self._work.wait(timeout):
             return None
         self._work.clear()  # before looking: a submit from here on sets it again
-        job = self._queue.claim()
+        job = self._queue.claim(skip_owners)
         if job is None:
             return None
         self._work.set()  # there may be more
@@ -232,6 +235,7 @@ class JobService:
         """End a running job: written to disk first, then shown to followers."""
         if self._queue.finish(job_id, outcome):
             self._show_end(job_id)
+        self._work.set()  # its owner's next job may start now
 
     def release(self, job_id: str) -> None:
         """Give a running job back at a clean shutdown; the next start takes it up again."""
