@@ -11,12 +11,18 @@ from modules.domain.infotext_request import (
     pasted_parameters,
     request_from_infotext,
 )
+from modules.domain.request import GenerationRequest
+    PastedParameters,
+    build_request,
+    pasted_parameters,
+    request_from_infotext,
+)
 from modules.settings.options import Settings, infotext_options
 
 DEFAULTS = Settings().as_json()
 TEXT = (
-    "a cat\nNegative prompt: bad\nSteps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 42, "
-    "Size: 512x768, Model hash: 6ce0161689, Model: v1-5"
+    "a cat\nNegative prompt: bad\nSteps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, "
+    "Seed: 42, Size: 512x768, Model hash: 6ce0161689, Model: v1-5"
 )
 
 
