@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_brackets_beyond_the_exact_depth_still_multiply() -> None:
 def test_any_text_parses_and_neighbours_never_share_a_weight(text: str) -> None:
     pieces = parse_attention(text)
     assert pieces
-    assert all(left[1] != right[1] for left, right in zip(pieces, pieces[1:], strict=False))
+    assert all(left[1] != right[1] for left, right in itertools.pairwise(pieces))
 
 
 @given(st.text(alphabet="abc ,.é日", max_size=60))

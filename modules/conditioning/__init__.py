@@ -1,0 +1,1 @@
+"""From prompt text to the tensors that guide a network."""
