@@ -1,0 +1,38 @@
+"""What makes a model family different is data: no code outside ``families/`` asks for a name."""
+
+import ast
+import re
+
+from tests.architecture import source
+
+NAME = re.compile(r'\bname="([\w-]+)"')
+FAMILIES = tuple(file for file in source.core() if file.name.startswith("modules/families/"))
+FAMILY_NAMES = {name for file in FAMILIES for name in NAME.findall(file.text)}
+
+
+def _asks_for_a_family(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        compared: list[ast.AST] = [node.left, *node.comparators]
+    elif isinstance(node, ast.MatchValue):
+        compared = [node.value]
+    else:
+        return False
+    constants = [inner for one in compared for inner in ast.walk(one) if isinstance(inner, ast.Constant)]
+    return any(isinstance(one.value, str) and one.value in FAMILY_NAMES for one in constants)
+
+
+def test_no_code_outside_families_compares_family_names() -> None:
+    bad = [
+        f"{file.name}:{getattr(node, 'lineno', 0)}"
+        for file in source.core()
+        if not file.name.startswith("modules/families/")
+        for node in ast.walk(file.tree)
+        if _asks_for_a_family(node)
+    ]
+    assert bad == []
+
+
+def test_a_comparison_would_be_found() -> None:
+    assert {"sd1", "sd2", "sdxl"} <= FAMILY_NAMES
+    tree = ast.parse('x = family.name == "sdxl"')
+    assert any(_asks_for_a_family(node) for node in ast.walk(tree))
