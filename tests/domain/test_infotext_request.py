@@ -12,11 +12,6 @@ from modules.domain.infotext_request import (
     request_from_infotext,
 )
 from modules.domain.request import GenerationRequest
-    PastedParameters,
-    build_request,
-    pasted_parameters,
-    request_from_infotext,
-)
 from modules.settings.options import Settings, infotext_options
 
 DEFAULTS = Settings().as_json()
