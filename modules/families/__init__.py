@@ -1,0 +1,1 @@
+"""What each Stable Diffusion family is, as data, and how a file is recognised by its tensors' shapes."""
