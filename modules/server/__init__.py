@@ -1,0 +1,1 @@
+"""HTTP: who may call, A1111's API, our own API, pictures by id. The only importer of FastAPI."""

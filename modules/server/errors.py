@@ -1,0 +1,120 @@
+"""The one place where errors become HTTP: A1111's four-key body, a status, no secrets, no echo."""
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from modules.exceptions import (
+    AdapterError,
+    CheckpointError,
+    DeviceMemoryError,
+    NotFoundError,
+    QueueFullError,
+    RequestError,
+    StorageError,
+    WebuiError,
+)
+
+__all__ = [
+    "ERROR_RESPONSES",
+    "BadRequestError",
+    "ErrorBody",
+    "ForbiddenError",
+    "JobFailedError",
+    "UnavailableError",
+    "install_error_handlers",
+]
+
+log = logging.getLogger(__name__)
+
+
+class BadRequestError(RequestError):
+    """A1111 answers this mistake with 400; clients test for that number."""
+
+
+class ForbiddenError(WebuiError):
+    """The caller is known, but this is not his to do."""
+
+
+class UnavailableError(WebuiError):
+    """A feature that this installation does not have."""
+
+
+class JobFailedError(WebuiError):
+    """The job was accepted and then failed; the text is the job's error."""
+
+
+class ErrorBody(BaseModel):
+    """Body of an error answer, with A1111's keys and the field that is to blame."""
+
+    error: str = Field(description="kind of error")
+    detail: str = Field(description="one sentence: what happened and what to do")
+    body: str = Field("", description="always empty; kept for A1111's clients")
+    errors: str = Field(description="the same sentence; kept for A1111's clients")
+    field: str | None = Field(None, description="the request's field that is to blame")
+
+
+ERROR_RESPONSES: dict[int | str, dict[str, object]] = {
+    404: {"model": ErrorBody, "description": "something named in the request does not exist"},
+    422: {"model": ErrorBody, "description": "a field has a value that cannot be used"},
+    429: {"model": ErrorBody, "description": "the queue is full; see Retry-After"},
+    500: {"model": ErrorBody, "description": "the job failed; the sentence says why"},
+}
+
+_STATUS: tuple[tuple[type[WebuiError], int], ...] = (  # the first class that fits
+    (BadRequestError, 400),
+    (NotFoundError, 404),
+    (RequestError, 422),
+    (ForbiddenError, 403),
+    (QueueFullError, 429),
+    (UnavailableError, 501),
+    (CheckpointError, 422),
+    (AdapterError, 422),
+    (DeviceMemoryError, 507),
+    (StorageError, 507),
+    (JobFailedError, 500),
+    (WebuiError, 500),
+)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Let the application answer our errors, wrong requests and bugs in one form."""
+    app.add_exception_handler(WebuiError, _answer_webui_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_request)
+    app.add_exception_handler(Exception, _answer_bug)
+
+
+def _body(kind: str, detail: str, field: str | None = None) -> dict[str, str | None]:
+    # lone surrogates of a hostile request cannot be encoded in the answer
+    clean = detail.encode("utf-8", "replace").decode()
+    return ErrorBody(error=kind, detail=clean, errors=clean, field=field).model_dump()
+
+
+async def _answer_webui_error(_request: Request, error: Exception) -> JSONResponse:
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    headers: Mapping[str, str] | None = None
+    if isinstance(error, QueueFullError):
+        headers = {"retry-after": str(error.retry_after)}
+    field = error.field if isinstance(error, RequestError) else None
+    return JSONResponse(_body(type(error).__name__, str(error), field), status, headers)
+
+
+async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    """FastAPI's standard body without the values that were sent: no echo."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    detail = [
+        {"loc": [str(part) for part in problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
+        for problem in problems
+    ]
+    return JSONResponse({"detail": detail}, 422)
+
+
+async def _answer_bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return JSONResponse(
+        _body(type(error).__name__, "an unexpected error happened; the server's log says more"), 500
+    )

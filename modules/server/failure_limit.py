@@ -1,0 +1,49 @@
+"""Slow down guessing: a few wrong credentials per address and minute, then a pause."""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+__all__ = ["FailureLimit"]
+
+
+class FailureLimit:
+    """Counts failures per client address over a sliding window. Thread-safe, bounded memory."""
+
+    def __init__(
+        self,
+        allowed: int = 10,
+        window: float = 60.0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        addresses: int = 10_000,
+    ) -> None:
+        self._allowed = allowed
+        self._window = window
+        self._clock = clock
+        self._addresses = addresses
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def seconds_left(self, address: str) -> int:
+        """Seconds for which the address is not heard; 0 when it may try."""
+        with self._lock:
+            failures = self._recent(address)
+            if len(failures) < self._allowed:
+                return 0
+            return max(1, round(failures[0] + self._window - self._clock()))
+
+    def failed(self, address: str) -> None:
+        """Count one failure."""
+        with self._lock:
+            self._recent(address).append(self._clock())
+            self._failures.move_to_end(address)
+            while len(self._failures) > self._addresses:
+                self._failures.popitem(last=False)
+
+    def _recent(self, address: str) -> deque[float]:
+        failures = self._failures.setdefault(address, deque(maxlen=self._allowed))
+        while failures and failures[0] <= self._clock() - self._window:
+            failures.popleft()
+        return failures

@@ -1,0 +1,90 @@
+"""Finished pictures by unguessable id: only to their owner, only as pictures, the bytes untouched."""
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, Response
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+
+from modules.exceptions import NotFoundError
+from modules.jobs.service import JobService
+from modules.server.identity import Caller, Principal
+
+__all__ = ["files_router", "owned_picture", "picture_type"]
+
+_HEADERS = {
+    "cache-control": "private, max-age=31536000, immutable",  # an id never names other bytes
+    "content-security-policy": "default-src 'none'; sandbox",
+}
+
+
+def picture_type(head: bytes) -> str | None:
+    """Media type of an allowed picture format from its first 12 bytes, None for all else."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return "image/avif"
+    return None
+
+
+def owned_picture(jobs: JobService, image_id: str, caller: Principal) -> Path:
+    """Path of a picture of the caller.
+
+    Raises:
+        NotFoundError: unknown, somebody else's, or deleted; the answer is the same.
+    """
+    try:
+        found = jobs.image(image_id)
+    except NotFoundError:
+        found = None
+    path = Path(found.image.path) if found is not None and found.owner == caller.name else None
+    if path is None or not path.is_file():
+        raise NotFoundError("image_id", "there is no such picture")
+    return path
+
+
+def files_router(jobs: JobService) -> APIRouter:
+    """Route ``/files/<image id>``."""
+    router = APIRouter(tags=["pictures"])
+
+    @router.get("/files/{image_id}", response_class=FileResponse)
+    async def picture(
+        image_id: str,
+        caller: Caller,
+        thumb: Annotated[
+            int | None, Query(ge=16, le=1024, description="longest side of a small WebP version, in pixels")
+        ] = None,
+    ) -> Response:
+        """One finished picture: the saved file with its metadata, or a small version."""
+        path = await run_in_threadpool(owned_picture, jobs, image_id, caller)
+        if thumb is not None:
+            small = await run_in_threadpool(_thumbnail, path, thumb)
+            return Response(small, media_type="image/webp", headers=_HEADERS)
+        with path.open("rb") as file:
+            kind = picture_type(file.read(12))
+        return FileResponse(
+            path,
+            media_type=kind or "application/octet-stream",
+            filename=path.name,
+            content_disposition_type="inline" if kind else "attachment",
+            headers=_HEADERS,
+        )
+
+    return router
+
+
+def _thumbnail(path: Path, side: int) -> bytes:
+    with Image.open(path, formats=("PNG", "JPEG", "WEBP", "AVIF")) as image:
+        image.draft("RGB", (side, side))
+        image.thumbnail((side, side))
+        small = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+        buffer = io.BytesIO()
+        small.save(buffer, "WEBP", quality=80, method=2)
+    return buffer.getvalue()
