@@ -19,7 +19,7 @@ LARGEST = 1
 USUAL_SHARE = 0.002
 WIDE_SHARE = 0.05
 # DPM adaptive decides its steps by a threshold; a hires pass through an image upscaler rounds to 8 bits
-WIDE_FEATURES = re.compile(r"(img2img-)?sampler:DPM adaptive$|hires:(Lanczos|Nearest|None)$")
+WIDE_SAMPLERS = ("DPM adaptive",)
 IMAGE_UPSCALERS = ("Lanczos", "Nearest", "None")
 
 _VERSION = re.compile(r", Version: [^,\n]*")
@@ -48,14 +48,11 @@ class Verdict:
 
 def allowed_values(case: Case, total: int) -> int:
     """How many of ``total`` values may differ by one."""
-    wide = WIDE_FEATURES.fullmatch(case.feature) or _passes_an_image_upscaler(case)
-    usual = int(total * (WIDE_SHARE if wide else USUAL_SHARE))
-    return max(usual, 3 * case.noise)
-
-
-def _passes_an_image_upscaler(case: Case) -> bool:
     request = case.request
-    return bool(request.get("enable_hr")) and request.get("hr_upscaler") in IMAGE_UPSCALERS
+    decides = request.get("sampler_name") in WIDE_SAMPLERS
+    rounds = bool(request.get("enable_hr")) and request.get("hr_upscaler") in IMAGE_UPSCALERS
+    usual = int(total * (WIDE_SHARE if decides or rounds else USUAL_SHARE))
+    return max(usual, 3 * case.noise)
 
 
 def without_version(infotext: str) -> str:
