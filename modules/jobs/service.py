@@ -1,7 +1,7 @@
 """What pages, clients and the runner do with jobs: one object that joins queue and board."""
 
 import threading
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -36,11 +36,20 @@ class JobService:
 
     Every method may be called from any thread. Methods of the first half are for pages and
     clients, those of the second half for the runner.
+
+    Args:
+        freeze: ends what depends on the moment of submitting: random seeds, current settings.
     """
 
-    def __init__(self, queue: JobQueue, board: JobBoard) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        board: JobBoard,
+        freeze: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
+    ) -> None:
         self._queue = queue
         self._board = board
+        self._freeze = freeze
         self._lock = threading.Lock()
         self._controls: dict[str, Control] = {}
         self._work = threading.Event()
@@ -54,7 +63,7 @@ class JobService:
         Raises:
             QueueFullError: too many jobs are waiting.
         """
-        payload = request.model_dump_json()
+        payload = self._freeze(request).model_dump_json()
         return self._submit(JobKind.GENERATE, payload, owner, request.image_count, request.steps)
 
     def submit_training(self, payload: str, owner: str) -> str:
