@@ -21,7 +21,7 @@ StyleExtractor = Callable[[str, str], tuple[Sequence[str], str, str]]
 
 Version = tuple[int, ...]
 
-_VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-(\d{1,9}))?(?:-g\w+)?")
+_VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-(\d{1,9}))?(?:-g\w+)?(?:\+[\w.]+)?")
 _EMPHASIS_SPAN = 10_000  # characters of a prompt that are looked at; more would only cost time
 _OLD_TIMELINES: Version = (1, 6, 0)
 _OLD_PADDING: Version = (1, 6, 0)

@@ -1,0 +1,1 @@
+"""Pictures outside the networks: reading, resizing, masks, metadata, names and files."""

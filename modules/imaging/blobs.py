@@ -1,0 +1,123 @@
+"""Content-addressed store of uploaded pictures and of results that are not kept in a folder."""
+
+import hashlib
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from modules.exceptions import NotFoundError
+from modules.imaging.decode import load_image
+from modules.imaging.files import make_folder, write_new
+
+__all__ = ["BlobStore"]
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_TOUCH_AFTER = 3600.0  # seconds; a younger time of use is exact enough
+
+
+class BlobStore:
+    """Files named by the sha256 of their content; the same picture is stored once.
+
+    Args:
+        root: folder of the store, private to the server.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+
+    def put(self, content: bytes) -> str:
+        """Store bytes.
+
+        Returns:
+            Their id, 64 hexadecimal digits.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        blob_id = hashlib.sha256(content).hexdigest()
+        path = self._place(blob_id)
+        with self._lock:
+            if path.exists():
+                _touch(path)
+            else:
+                make_folder(path.parent)
+                write_new(path, content)
+        return blob_id
+
+    def get(self, blob_id: str) -> bytes:
+        """The stored bytes.
+
+        Raises:
+            NotFoundError: there is no such blob.
+        """
+        try:
+            path = self.path(blob_id)
+            _touch(path)
+            return path.read_bytes()
+        except OSError as error:
+            raise NotFoundError("image", f"picture {_shown(blob_id)} is not in the store") from error
+
+    def image(self, blob_id: str) -> Image.Image:
+        """A stored picture, decoded as :func:`modules.imaging.decode.load_image` does.
+
+        Raises:
+            NotFoundError: there is no such blob.
+            RequestError: the blob is no picture.
+        """
+        return load_image(self.get(blob_id))
+
+    def path(self, blob_id: str) -> Path:
+        """The file of a blob.
+
+        Raises:
+            NotFoundError: there is no such blob.
+        """
+        path = self._place(blob_id) if _ID.fullmatch(blob_id) else None
+        if path is None or not path.is_file():
+            raise NotFoundError("image", f"picture {_shown(blob_id)} is not in the store")
+        return path
+
+    def __contains__(self, blob_id: object) -> bool:
+        return (
+            isinstance(blob_id, str) and _ID.fullmatch(blob_id) is not None and self._place(blob_id).is_file()
+        )
+
+    def prune(self, max_bytes: int, *, keep: frozenset[str] = frozenset()) -> int:
+        """Delete the blobs not used for longest until at most ``max_bytes`` are left.
+
+        Args:
+            max_bytes: size that the store may keep.
+            keep: ids that stay in any case (those of waiting jobs).
+
+        Returns:
+            Number of bytes freed.
+        """
+        with self._lock:
+            files = [(path.stat(), path) for path in self._root.glob("??/*") if _ID.fullmatch(path.name)]
+            total = sum(status.st_size for status, _ in files)
+            freed = 0
+            for status, path in sorted(files, key=lambda item: item[0].st_mtime):
+                if total - freed <= max_bytes:
+                    break
+                if path.name not in keep:
+                    path.unlink(missing_ok=True)
+                    freed += status.st_size
+            return freed
+
+    def _place(self, blob_id: str) -> Path:
+        return self._root / blob_id[:2] / blob_id
+
+
+def _touch(path: Path) -> None:
+    """Note the time of use; an old one costs a write, a recent one nothing."""
+    if time.time() - path.stat().st_mtime > _TOUCH_AFTER:
+        os.utime(path)
+
+
+def _shown(blob_id: str) -> str:
+    return repr(blob_id[:16])

@@ -1,0 +1,125 @@
+"""Writing files so that a crash, a full disk or a second writer never damages anything."""
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from modules.exceptions import StorageError
+
+__all__ = ["make_folder", "storage_error", "write_new", "write_replacing"]
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it.
+
+    Raises:
+        StorageError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a file that must not exist yet: temporary file, fsync, link into place, fsync the folder.
+
+    Returns:
+        False when ``path`` exists already; nothing was written then.
+
+    Raises:
+        StorageError: the file cannot be written; nothing is left behind.
+    """
+    try:
+        temporary = _temporary(path, content)
+        try:
+            if not _move_without_replacing(temporary, path):
+                return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return True
+
+
+def write_replacing(path: Path, content: bytes) -> None:
+    """Write a file in place of an older one; readers see the old or the new content, never a mixture.
+
+    Raises:
+        StorageError: the file cannot be written; the old one is as it was.
+    """
+    try:
+        temporary = _temporary(path, content)
+        try:
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """The one sentence that a user reads when a file could not be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageError(
+            path, f"The disk is full: {path.name} could not be saved. Free some space and save again."
+        )
+    if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+        return StorageError(
+            path, f"No permission to write to the folder {path.parent.name}: {path.name} was not saved."
+        )
+    return StorageError(path, f"{path.name} could not be saved: {error.strerror or error}.")
+
+
+def _temporary(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _move_without_replacing(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _reserve_and_move(temporary, path)  # a file system without hard links
+    return True
+
+
+def _reserve_and_move(temporary: Path, path: Path) -> bool:
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    temporary.replace(path)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems cannot
+            raise
+    finally:
+        os.close(handle)
