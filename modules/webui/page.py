@@ -1,0 +1,144 @@
+"""The page: quick settings above, one tab a file below, and the wires between them."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from modules.services import Services
+from modules.webui.choices import FormChoices, read_choices
+from modules.webui.generation_events import GenerationEvents
+from modules.webui.img2img import img2img_tab
+from modules.webui.inpaint import inpaint_tab
+from modules.webui.quick_settings import QuickSettings, quick_settings
+from modules.webui.tab import GenerationTab
+from modules.webui.txt2img import txt2img_tab
+
+__all__ = ["TITLE", "build_page", "upload_folder"]
+
+TITLE = "Diffusion Studio"
+UPLOADS_KEPT_SECONDS = 24 * 3600  # a form left open over night keeps its picture
+
+
+def upload_folder(services: Services) -> Path:
+    """Where Gradio keeps uploads: inside the private data folder, not in the system's /tmp."""
+    return services.options.folders.data / "uploads"
+
+
+def build_page(services: Services) -> gr.Blocks:
+    """Build the page with all tabs. Nothing is read from a model file but its name and header."""
+    choices = read_choices(services)
+    events = GenerationEvents(services, upload_folder(services))
+    with gr.Blocks(
+        title=TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(3600, UPLOADS_KEPT_SECONDS),
+    ) as page:
+        quick = quick_settings(choices)
+        with gr.Tabs(elem_id="tabs", selected="txt2img") as tabs:
+            txt2img = txt2img_tab(choices, quick)
+            img2img = img2img_tab(choices, quick)
+            inpaint = inpaint_tab(choices, quick)
+        generation = (txt2img, img2img, inpaint)
+        for tab in generation:
+            _wire_generation(page, tab, events)
+            _wire_prompts(tab, events)
+            _wire_sending(tab, {"img2img": img2img, "inpaint": inpaint}, tabs, events)
+        _wire_lists(page, services, quick, generation)
+    return page
+
+
+def _wire_generation(page: gr.Blocks, tab: GenerationTab, events: GenerationEvents) -> None:
+    live = tab.result.live
+    tab.actions.generate.click(
+        events.generate(tab),
+        tab.form.components,
+        live,
+        show_progress="hidden",
+        concurrency_limit=None,
+        trigger_mode="multiple",
+        api_visibility="private",
+    )
+    page.load(
+        events.attach(tab),
+        None,
+        live,
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    )
+    for button, action in ((tab.actions.interrupt, events.interrupt), (tab.actions.skip, events.skip)):
+        button.click(
+            action,
+            live,
+            None,
+            queue=False,
+            show_progress="hidden",
+            trigger_mode="multiple",
+            api_visibility="private",
+        )
+
+
+def _wire_prompts(tab: GenerationTab, events: GenerationEvents) -> None:
+    form, actions = tab.form, tab.actions
+    filled = [*form.components, *tab.accordions.values()]
+    prompts = [form["prompt"], form["neg_prompt"]]
+    actions.paste.click(
+        events.paste(tab), form["prompt"], filled, show_progress="hidden", api_visibility="private"
+    )
+    actions.dropped.upload(
+        events.drop(tab), actions.dropped, filled, show_progress="hidden", api_visibility="private"
+    )
+    tab.result.read_parameters.click(
+        events.reuse(tab), tab.result.live, filled, show_progress="hidden", api_visibility="private"
+    )
+    actions.clear.click(
+        events.clear_prompts, None, prompts, queue=False, show_progress="hidden", api_visibility="private"
+    )
+    actions.apply_styles.click(
+        events.apply_styles,
+        [*prompts, form["styles"]],
+        [*prompts, form["styles"]],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def _wire_sending(
+    source: GenerationTab, targets: dict[str, GenerationTab], tabs: gr.Tabs, events: GenerationEvents
+) -> None:
+    buttons = {"img2img": source.result.send_to_img2img, "inpaint": source.result.send_to_inpaint}
+    for name, target in targets.items():
+        buttons[name].click(
+            events.send(target),
+            source.result.live,
+            [*target.form.components, *target.accordions.values(), tabs],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+def _wire_lists(
+    page: gr.Blocks, services: Services, quick: QuickSettings, tabs: tuple[GenerationTab, ...]
+) -> None:
+    """Lists of models and styles: read again when a page opens, and from disk on Refresh."""
+    refiners = [tab.form["checkpoint"] for tab in tabs]
+    styles = [tab.form["styles"] for tab in tabs]
+    lists = [quick.checkpoint, quick.vae, *refiners, *styles]
+
+    def current() -> list[object]:
+        found: FormChoices = read_choices(services)
+        return [
+            gr.Dropdown(choices=list(found.checkpoints)),
+            gr.Dropdown(choices=list(found.vaes)),
+            *(gr.Dropdown(choices=["", *found.checkpoints]) for _ in refiners),
+            *(gr.Dropdown(choices=list(found.styles), visible=bool(found.styles)) for _ in styles),
+        ]
+
+    def refresh() -> list[object]:
+        services.catalog.refresh()
+        services.styles.reload()
+        return current()
+
+    page.load(current, None, lists, show_progress="hidden", api_visibility="private")
+    quick.refresh.click(refresh, None, lists, show_progress="hidden", api_visibility="private")

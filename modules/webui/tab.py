@@ -1,0 +1,107 @@
+"""What every generation tab has: prompts above, settings on the left, the live picture on the right."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from modules.webui.choices import FormChoices
+from modules.webui.form import Form
+from modules.webui.generation_form import icon_button
+from modules.webui.quick_settings import QuickSettings
+from modules.webui.result_panel import ResultPanel
+
+__all__ = ["Actions", "GenerationTab", "new_form", "prompt_area"]
+
+PLACEHOLDER = "Ctrl+Enter generates, Esc stops"
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Buttons and small fields beside the prompts."""
+
+    generate: gr.Button
+    interrupt: gr.Button
+    skip: gr.Button
+    paste: gr.Button
+    clear: gr.Button
+    apply_styles: gr.Button
+    dropped: gr.File
+
+
+@dataclass(frozen=True)
+class GenerationTab:
+    """A finished tab, ready to be wired.
+
+    Attributes:
+        picture: key of the field with the picture to start from, None for txt2img.
+        mask: key of the field with a mask from a file.
+        accordions: accordions that pasted parameters open and close, by the key that they switch.
+    """
+
+    name: str
+    form: Form
+    actions: Actions
+    result: ResultPanel
+    accordions: dict[str, gr.Accordion]
+    picture: str | None = None
+    mask: str | None = None
+
+
+def new_form(tab: str, quick: QuickSettings) -> Form:
+    """A form that already carries the quick settings."""
+    form = Form(tab)
+    quick.join(form)
+    return form
+
+
+def prompt_area(form: Form, choices: FormChoices) -> Actions:
+    """Prompt, negative prompt, and beside them Generate, the tools and the styles."""
+    tab = form.tab
+    with gr.Column(elem_classes=["prompts"], elem_id=f"{tab}_prompt_container"):
+        _text(form, "prompt", "Prompt", f"What should the picture show?  ({PLACEHOLDER})")
+        _text(form, "neg_prompt", "Negative prompt", "What should it not show?")
+        dropped = gr.File(
+            elem_id=f"{tab}_prompt_image", visible="hidden", type="filepath", label="Picture with parameters"
+        )
+    with gr.Column(elem_classes=["actions"], elem_id=f"{tab}_actions_column"):
+        with gr.Row(elem_classes=["generate-box"], elem_id=f"{tab}_generate_box"):
+            generate = gr.Button("Generate", variant="primary", elem_id=f"{tab}_generate")
+            skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["while-busy"])
+            interrupt = gr.Button(
+                "Interrupt", variant="stop", elem_id=f"{tab}_interrupt", elem_classes=["while-busy"]
+            )
+        with gr.Row(elem_classes=["tools"], elem_id=f"{tab}_tools"):
+            paste = icon_button(
+                "Read parameters from the prompt, or from the last picture if it is empty",
+                "paste",
+                f"{tab}_paste",
+            )
+            clear = icon_button("Clear the prompts", "trash", f"{tab}_clear_prompt")
+            apply = icon_button("Write the selected styles into the prompts", "apply", f"{tab}_style_apply")
+        form.add(
+            "styles",
+            gr.Dropdown(
+                list(choices.styles),
+                value=[],
+                multiselect=True,
+                label="Styles",
+                elem_id=f"{tab}_styles",
+                visible=bool(choices.styles),
+                allow_custom_value=True,
+            ),
+        )
+    return Actions(generate, interrupt, skip, paste, clear, apply, dropped)
+
+
+def _text(form: Form, key: str, label: str, placeholder: str) -> None:
+    form.add(
+        key,
+        gr.Textbox(
+            label=label,
+            placeholder=placeholder,
+            lines=2,
+            max_lines=8,
+            elem_id=form.element_id(key),
+            elem_classes=["prompt"],
+        ),
+    )
