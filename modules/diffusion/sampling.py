@@ -34,10 +34,14 @@ class SamplerState:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Ask for the denoised latent (x0) of ``x`` at noise level ``sigma`` (0-dim float32, CPU)."""
+    """Ask for the denoised latent (x0) of ``x`` at noise level ``sigma`` (0-dim float32, CPU).
+
+    ``timestep`` (0-dim) is set where the network must be told another time than the schedule's for ``sigma``.
+    """
 
     x: Tensor
     sigma: Tensor
+    timestep: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-__all__ = ["NoiseSchedule"]
+__all__ = ["ConsistencySchedule", "NoiseSchedule"]
 
 TIMESTEPS = 1000  # what every Stable Diffusion was trained with
+CONSISTENCY_TIMESTEPS = 50  # Luo et al. 2023 distil on every 20th of 1000
 MAX_BETA = 0.999  # keeps the last step of the cosine schedule invertible (Nichol & Dhariwal, section 3.2)
 ZERO_SNR_LAST = 4.8973451890853435e-08  # alphas_cumprod[-1] after rescaling; exactly 0 has no finite sigma
 
@@ -100,6 +101,11 @@ class NoiseSchedule:
         return len(self.sigmas)
 
     @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last timestep that the network knows."""
+        return 0, self.timesteps - 1
+
+    @property
     def sigma_min(self) -> Tensor:
         """Noise level of timestep 0, 0-dim."""
         return self.sigmas[0]
@@ -137,3 +143,36 @@ class NoiseSchedule:
         low = (log_sigma[..., None] >= table).sum(dim=-1).sub(1).clamp(0, self.timesteps - 2)
         fraction = ((table[low] - log_sigma) / (table[low] - table[low + 1])).clamp(0, 1)
         return ((1 - fraction) * low + fraction * (low + 1)).to(sigma.device)
+
+
+@dataclass(frozen=True, eq=False)
+class ConsistencySchedule(NoiseSchedule):
+    """Every ``stride``-th timestep of a schedule: those a latent consistency model was distilled on.
+
+    Attributes:
+        stride: entry i of the tables belongs to timestep (i + 1) * stride - 1 of the full schedule.
+
+    Source: Luo et al. 2023, "Latent Consistency Models", section 4.3.
+    """
+
+    stride: int = 20
+
+    @classmethod
+    def of(cls, schedule: NoiseSchedule) -> Self:
+        """The 50 timesteps 19, 39, ..., 999 of a schedule of 1000."""
+        stride = schedule.timesteps // CONSISTENCY_TIMESTEPS
+        return cls(schedule.alphas_cumprod[stride - 1 :: stride].float(), stride=stride)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last timestep that the network knows."""
+        return self.stride - 1, self.timesteps * self.stride - 1
+
+    def t_to_sigma(self, t: Tensor) -> Tensor:
+        """Noise level of timesteps of the full schedule, interpolated between those of the table."""
+        index = (t.float() - (self.stride - 1)) / self.stride
+        return super().t_to_sigma(index.clamp(0, self.timesteps - 1))
+
+    def sigma_to_t(self, sigma: Tensor, quantize: bool = False) -> Tensor:
+        """The nearest timestep the network was distilled on; ``quantize`` changes nothing."""
+        return super().sigma_to_t(sigma, quantize=True) * self.stride + (self.stride - 1)

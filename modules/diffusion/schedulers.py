@@ -103,7 +103,8 @@ def _append_zero(sigmas: Tensor) -> Tensor:
 
 def uniform_sigmas(of: ScheduleInput) -> Tensor:
     """Timesteps evenly from the last to the first; ignores the range."""
-    t = torch.linspace(of.schedule.timesteps - 1, 0, of.n)
+    first, last = of.schedule.ends
+    t = torch.linspace(last, first, of.n)
     return _append_zero(of.schedule.t_to_sigma(t))
 
 

@@ -1,0 +1,14 @@
+"""Samplers: one resumable generator for each method; see :mod:`modules.diffusion.sampling`."""
+
+from modules.diffusion.samplers.registry import SAMPLERS, find_sampler, split_sampler_name
+from modules.diffusion.samplers.spec import SampleFunction, SamplerOptions, SamplerSpec, UniPcOptions
+
+__all__ = [
+    "SAMPLERS",
+    "SampleFunction",
+    "SamplerOptions",
+    "SamplerSpec",
+    "UniPcOptions",
+    "find_sampler",
+    "split_sampler_name",
+]
