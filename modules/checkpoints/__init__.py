@@ -1,0 +1,1 @@
+"""From files to models: catalog, hashes, a reader that trusts nothing, loader."""

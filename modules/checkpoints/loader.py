@@ -1,0 +1,212 @@
+"""From a checkpoint file to networks that can be run.
+
+Networks are built without memory (on torch's meta device) and get the file's tensors assigned, mapped from
+the file where device and number format already fit.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from modules.checkpoints.files import CheckpointFile, VaeFile
+from modules.checkpoints.model import LoadedModel
+from modules.checkpoints.weights import Weights, open_checkpoint, open_vae
+from modules.diffusion.schedule import NoiseSchedule
+from modules.exceptions import CheckpointError, DeviceMemoryError
+from modules.families.detect import UNET_PREFIX, VAE_PREFIX, DetectedModel, DetectedText, detect_family
+from modules.families.family import Prediction
+from modules.families.hints import ArchitectureHints, hints_from_header, hints_from_sidecar
+from modules.families.shapes import vae_config
+from modules.networks.clip_text import ClipTextConfig, ClipTextEncoder
+from modules.networks.open_clip_text import OpenClipTextEncoder
+from modules.networks.unet import UNet
+from modules.networks.vae import AutoencoderKL
+from modules.runtime.device import Runtime
+
+__all__ = ["detect_checkpoint", "load_model", "load_vae"]
+
+_logger = logging.getLogger(__name__)
+_Network = TypeVar("_Network", bound=nn.Module)
+
+_PROBE_TIMESTEP = 999
+_PROBE_LIMIT = -1.0  # a v network answers about -x to pure noise, a noise network about x
+
+
+def detect_checkpoint(file: CheckpointFile) -> DetectedModel:
+    """Family and network shapes of a checkpoint; reads no weights.
+
+    Raises:
+        CheckpointError: the file is missing, corrupt, refused or of no known family.
+    """
+    return _detect(file, open_checkpoint(file))
+
+
+def load_model(file: CheckpointFile, vae: VaeFile | None, runtime: Runtime) -> LoadedModel:
+    """Load a checkpoint.
+
+    Args:
+        file: the checkpoint.
+        vae: a VAE to use instead of the baked-in one, None for that one.
+        runtime: device and number formats.
+
+    Raises:
+        CheckpointError: a file is missing, corrupt, refused, of no known family, or incomplete.
+        DeviceMemoryError: the device cannot hold the weights.
+    """
+    weights = open_checkpoint(file)
+    detected = _detect(file, weights)
+    try:
+        unet = _build_unet(weights, detected, runtime)
+        texts = tuple(_build_text(weights, text, runtime) for text in detected.texts)
+        autoencoder = _baked_in_vae(weights, detected, runtime) if vae is None else load_vae(vae, runtime)
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(
+            f"{runtime.device} has too little free memory for {file.name}; "
+            "close other programs or use half precision"
+        ) from error
+    if autoencoder.config.latent_channels != detected.unet.out_channels:
+        raise CheckpointError(
+            file.path if vae is None else vae.path,
+            f"its VAE has {autoencoder.config.latent_channels} latent channels, the model wants "
+            f"{detected.unet.out_channels}; choose another VAE",
+        )
+    prediction = detected.prediction or _probed_prediction(unet, runtime)
+    return LoadedModel(
+        file=file,
+        family=detected.family,
+        unet=unet,
+        vae=autoencoder,
+        text_encoders=texts,
+        schedule=_schedule(weights, detected.hints),
+        prediction=prediction,
+        runtime=runtime,
+        vae_file=vae,
+    )
+
+
+def load_vae(file: VaeFile, runtime: Runtime) -> AutoencoderKL:
+    """Load a VAE file; every parameter must be there.
+
+    Raises:
+        CheckpointError: the file is missing, corrupt, refused or no VAE.
+    """
+    weights = open_vae(file.path, file.store)
+    shapes = weights.header.below(VAE_PREFIX)
+    try:
+        config = vae_config(shapes, groups=hints_from_header(weights.header).vae_groups or 32)
+    except ValueError as reason:
+        raise CheckpointError(file.path, f"is no Stable Diffusion VAE: {reason}") from reason
+    with torch.device("meta"):
+        vae = AutoencoderKL(config)
+    names = {name: VAE_PREFIX + name for name in shapes}
+    return _filled(vae, weights, names, runtime.device, runtime.vae_dtype)
+
+
+def _detect(file: CheckpointFile, weights: Weights) -> DetectedModel:
+    sidecar = hints_from_sidecar(file.sidecar) if file.sidecar else None
+    return detect_family(weights.header, sidecar)
+
+
+def _build_unet(weights: Weights, detected: DetectedModel, runtime: Runtime) -> UNet:
+    with torch.device("meta"):
+        unet = UNet(detected.unet)
+    names = {name: UNET_PREFIX + name for name in weights.header.below(UNET_PREFIX)}
+    return _filled(unet, weights, names, runtime.device, runtime.dtype)
+
+
+def _build_text(
+    weights: Weights, text: DetectedText, runtime: Runtime
+) -> ClipTextEncoder | OpenClipTextEncoder:
+    encoder: ClipTextEncoder | OpenClipTextEncoder
+    with torch.device("meta"):
+        if isinstance(text.config, ClipTextConfig):
+            encoder = ClipTextEncoder(text.config)
+        else:
+            encoder = OpenClipTextEncoder(text.config)
+    names = {}
+    for name in weights.header.below(text.prefix):
+        # files from the first months leave out this part of the names
+        known = (
+            name
+            if not isinstance(encoder, ClipTextEncoder)
+            else f"text_model.{name.removeprefix('text_model.')}"
+        )
+        names[known] = text.prefix + name
+    return _filled(encoder, weights, names, runtime.device, runtime.dtype)
+
+
+def _baked_in_vae(weights: Weights, detected: DetectedModel, runtime: Runtime) -> AutoencoderKL:
+    if detected.vae is None:
+        raise CheckpointError(weights.header.path, "holds no VAE; choose one in the settings (SD VAE)")
+    with torch.device("meta"):
+        vae = AutoencoderKL(detected.vae)
+    names = {name: VAE_PREFIX + name for name in weights.header.below(VAE_PREFIX)}
+    return _filled(vae, weights, names, runtime.device, runtime.vae_dtype)
+
+
+def _filled(
+    network: _Network, weights: Weights, names: Mapping[str, str], device: torch.device, dtype: torch.dtype
+) -> _Network:
+    """Give an empty network its weights; ``names`` maps parameter names to names in the file."""
+    state: dict[str, Tensor] = {}
+    for name, parameter in network.state_dict().items():
+        if name not in names:
+            raise CheckpointError(
+                weights.header.path, f"the weight {name} is missing; the file is incomplete"
+            )
+        shape = weights.header.tensors[names[name]].shape
+        if not _same_shape(shape, parameter.shape):
+            raise CheckpointError(
+                weights.header.path,
+                f"the weight {names[name]} has shape {list(shape)} instead of {list(parameter.shape)}",
+            )
+        state[name] = weights.tensor(names[name]).to(device, dtype).reshape(parameter.shape)
+    network.load_state_dict(state, assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def _same_shape(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Equal, but for the two last sides of 1 that tell a 1x1 convolution from a matrix."""
+    return tuple(wanted) in {shape, (*shape, 1, 1)} or shape == (*wanted, 1, 1)
+
+
+def _schedule(weights: Weights, hints: ArchitectureHints) -> NoiseSchedule:
+    schedule = _stored_schedule(weights) or _said_schedule(hints)
+    return schedule.zero_terminal_snr() if hints.zero_terminal_snr else schedule
+
+
+def _stored_schedule(weights: Weights) -> NoiseSchedule | None:
+    """The schedule whose table lies in the file, as in most SD1 and SD2 files."""
+    shape = weights.header.shape("alphas_cumprod")
+    if shape is None or len(shape) != 1 or shape[0] < 2:
+        return None
+    table = weights.tensor("alphas_cumprod").double()
+    falls = bool((table.diff() < 0).all()) and float(table[-1]) > 0 and float(table[0]) < 1
+    if not falls:
+        _logger.warning(
+            "%s: its alphas_cumprod is no noise schedule and is not used", weights.header.path.name
+        )
+        return None
+    return NoiseSchedule.from_alphas_cumprod(table)
+
+
+def _said_schedule(hints: ArchitectureHints) -> NoiseSchedule:
+    if hints.schedule == "cosine":
+        return NoiseSchedule.cosine()
+    if hints.schedule == "linear":
+        return NoiseSchedule.linear(beta_start=hints.beta_start or 1e-4, beta_end=hints.beta_end or 0.02)
+    return NoiseSchedule.scaled_linear(
+        beta_start=hints.beta_start or 0.00085, beta_end=hints.beta_end or 0.0120
+    )
+
+
+def _probed_prediction(unet: UNet, runtime: Runtime) -> Prediction:
+    """Ask the network: given noise at the last timestep, a v network's answer lies far below its input."""
+    x = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=runtime.device, dtype=runtime.dtype)
+    context = torch.full((1, 2, unet.config.context_dim), 0.5, device=runtime.device, dtype=runtime.dtype)
+    with torch.no_grad():
+        out = unet(x, torch.tensor([float(_PROBE_TIMESTEP)], device=runtime.device), context)
+    return "v" if float((out - x).float().mean()) < _PROBE_LIMIT else "epsilon"

@@ -1,0 +1,114 @@
+"""A checkpoint in memory."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from modules.diffusion.schedule import NoiseSchedule
+from modules.families.family import Family, Prediction, PreviewMatrix
+from modules.networks.text_encoder import TextEncoder
+from modules.networks.tiling import set_tiling
+from modules.networks.unet import UNet
+from modules.networks.vae import AutoencoderKL, VaeConfig
+from modules.runtime.attention import use_attention
+from modules.runtime.device import Runtime
+
+if TYPE_CHECKING:
+    from modules.checkpoints.files import CheckpointFile, VaeFile
+
+__all__ = ["LoadedModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """The networks of one checkpoint, ready to be run, and what they must be fed with.
+
+    Adapters change the networks' weights in place and restore them; everything else is fixed.
+
+    Attributes:
+        file: where it came from.
+        family: what kind of model it is; values that the file overrides are put in.
+        unet: the denoiser.
+        vae: the autoencoder, baked in or from ``vae_file``.
+        text_encoders: in the order of ``family.text_encoders``.
+        schedule: noise levels the U-Net was trained at.
+        prediction: what the U-Net predicts.
+        runtime: device and number formats.
+        vae_file: the external VAE, None for the baked-in one.
+    """
+
+    file: "CheckpointFile"
+    family: Family
+    unet: UNet
+    vae: AutoencoderKL
+    text_encoders: tuple[TextEncoder, ...]
+    schedule: NoiseSchedule
+    prediction: Prediction
+    runtime: Runtime
+    vae_file: "VaeFile | None" = None
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a latent."""
+        return self.vae.config.latent_channels
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels a latent cell, along one side."""
+        return self.vae.config.factor
+
+    @property
+    def latent_scale(self) -> float:
+        """The U-Net's latents are the VAE's times this."""
+        return self.family.latent_scale
+
+    @property
+    def native_size(self) -> int:
+        """Side in pixels the model was trained at."""
+        return self.family.native_size
+
+    @property
+    def preview_matrix(self) -> PreviewMatrix | None:
+        """Latent to RGB in -1..1; None for a VAE of another shape than the family's, whose colours differ."""
+        return self.family.preview_matrix if self.vae.config == VaeConfig() else None
+
+    def with_vae(self, vae: AutoencoderKL, vae_file: "VaeFile | None") -> "LoadedModel":
+        """The same model with another autoencoder; all other weights are shared."""
+        return replace(self, vae=vae, vae_file=vae_file)
+
+    def set_tiling(self, enabled: bool) -> None:
+        """Make U-Net and VAE produce pictures whose opposite edges fit, or not."""
+        set_tiling(self.unet, enabled)
+        set_tiling(self.vae, enabled)
+
+    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None = None) -> Tensor:
+        """Run the U-Net without recording gradients.
+
+        Args:
+            x: scaled noisy latents with any extra channels, (B, Cin, h, w).
+            timesteps: (B,), 0..999, may be fractional.
+            context: (B, T, D).
+            vector: (B, A) for families that have one.
+
+        Returns:
+            (B, C, h, w) float32 on the CPU.
+        """
+        device, dtype = self.runtime.device, self.runtime.dtype
+        with torch.no_grad(), use_attention(self.runtime.attention):
+            y = None if vector is None else vector.to(device, dtype)
+            out = self.unet(x.to(device, dtype), timesteps.to(device), context.to(device, dtype), y)
+        return out.to("cpu", torch.float32)
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (B, 3, H, W) in -1..1 to mean and log variance of unscaled latents, float32 on the CPU."""
+        with torch.no_grad(), use_attention(self.runtime.attention):
+            mean, logvar = self.vae.encode(pixels.to(self.runtime.device, self.runtime.vae_dtype))
+        return mean.to("cpu", torch.float32), logvar.to("cpu", torch.float32)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Unscaled latents (B, Z, h, w) to pictures (B, 3, H, W), about -1..1, float32 on the CPU."""
+        with torch.no_grad(), use_attention(self.runtime.attention):
+            out = self.vae.decode(z.to(self.runtime.device, self.runtime.vae_dtype))
+        return out.to("cpu", torch.float32)

@@ -1,0 +1,133 @@
+"""The one way pickled files (``.ckpt``, ``.pt``, ``.bin``) come in.
+
+A pickle can run code when it is opened. It is therefore opened in a child process by torch's restricted
+unpickler, without network and with bounded memory and time, and rewritten as safetensors in a cache; this
+process only ever reads the copy. There is no other way and no switch for one.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from modules.checkpoints.reader import MappedWeights, read_header
+from modules.exceptions import CheckpointError
+
+__all__ = ["PICKLE_SUFFIXES", "PickleGate", "PickleTree"]
+
+PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+
+PickleTree: TypeAlias = (
+    "Mapping[str | int, PickleTree] | Sequence[PickleTree] | Tensor | str | int | float | bool | None"
+)
+
+_FIXED_MEMORY = 2 * 2**30  # bytes torch may need beside the file's contents
+_FIXED_SECONDS = 60
+_BYTES_A_SECOND = 20_000_000  # a slow disk
+_TREE_KEY = "tree"
+
+
+class PickleGate:
+    """Converts pickled files and keeps the results.
+
+    Args:
+        cache: folder of the copies, named by path, size and time of change of the original.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+
+    def as_safetensors(self, path: Path) -> Path:
+        """Path of a safetensors copy of a pickled state dict; made now if there is none yet.
+
+        Raises:
+            CheckpointError: the file is missing, holds anything but dense tensors, or takes too much
+                memory or time.
+        """
+        return self._converted(path, "weights")
+
+    def tree(self, path: Path) -> PickleTree:
+        """A small pickled file's whole contents: dicts, lists, plain values and tensors.
+
+        Raises:
+            CheckpointError: as for :meth:`as_safetensors`.
+        """
+        weights = MappedWeights(self._converted(path, "tree"))
+        return _rebuilt(json.loads(weights.header.metadata[_TREE_KEY]), weights)
+
+    def _converted(self, path: Path, mode: Literal["weights", "tree"]) -> Path:
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise CheckpointError(path, f"cannot be read: {error.strerror or error}") from error
+        identity = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{mode}"
+        target = self._cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.safetensors"
+        if not target.exists():
+            self._convert(path, target, mode, status.st_size)
+        return target
+
+    def _convert(self, path: Path, target: Path, mode: str, size: int) -> None:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{target.stem}.{os.getpid()}.tmp")
+        gate = Path(__file__).with_name("pickle_gate.py")
+        memory, seconds = _FIXED_MEMORY + 4 * size, _FIXED_SECONDS + size // _BYTES_A_SECOND
+        command = [
+            sys.executable,
+            "-I",
+            str(gate),
+            str(path),
+            str(temporary),
+            mode,
+            str(memory),
+            str(seconds),
+        ]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=2 * seconds,
+                check=False,
+                env=_bare_environment(),
+            )
+            if done.returncode != 0:
+                raise CheckpointError(path, _reason(done))
+            read_header(temporary)
+            temporary.replace(target)
+        except subprocess.TimeoutExpired as error:
+            raise CheckpointError(
+                path, f"could not be opened within {2 * seconds} seconds; it was given up"
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _bare_environment() -> dict[str, str]:
+    kept = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+    return {"OMP_NUM_THREADS": "1", **{name: os.environ[name] for name in kept if name in os.environ}}
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.strip().splitlines()
+    said = lines[-1] if lines else f"the process that opened it ended with status {done.returncode}"
+    return (
+        f"was refused: {said}. Pickled files may hold nothing but tensors; get the model as .safetensors, "
+        "or convert it where you trust it"
+    )
+
+
+def _rebuilt(node: Mapping[str, object], weights: MappedWeights) -> PickleTree:
+    kind, content = next(iter(node.items()))
+    if kind == "tensor":
+        return weights.tensor(str(content)).clone()
+    if kind == "dict" and isinstance(content, list):
+        return {key: _rebuilt(value, weights) for key, value in content}
+    if kind == "list" and isinstance(content, list):
+        return [_rebuilt(value, weights) for value in content]
+    return content if isinstance(content, str | int | float) else None
