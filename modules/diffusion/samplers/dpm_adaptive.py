@@ -55,8 +55,8 @@ def sample_dpm_adaptive(
         lam_next = torch.minimum(lam_end, lam + h)
         lam_down, sigma_up = ancestral_lambda(lam, lam_next, lam_end, options.eta)
         eps, denoised = yield from evaluate_eps_at(x, lam)
-        low, eps_inner = yield from second_order(x, lam, lam_down, eps, r1=1 / 3)
-        high = yield from third_order(x, lam, lam_down, eps, eps_inner=eps_inner)
+        low, eps_1 = yield from second_order(x, lam, lam_down, eps, r1=1 / 3)
+        high = yield from third_order(x, lam, lam_down, eps, eps_1=eps_1)
         error = _relative_error(low, high, before)
         if not isfinite(error):
             raise NumericalError("sampler", "DPM adaptive: the network returned values that are not numbers.")

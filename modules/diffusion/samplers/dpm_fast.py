@@ -34,13 +34,11 @@ def _solve(
 ) -> Generator[Evaluate, Answer, Tensor]:
     """One step of the given order."""
     if order == 1:
-        return first_order(x, lam, lam_next, eps)
+        return first_order(x, lam_next, lam_next - lam, eps)
     if order == 2:
         x_next, _ = yield from second_order(x, lam, lam_next, eps, r1=1 / 2)
         return x_next
-    lam_inner = lam + (lam_next - lam) / 3
-    eps_inner, _ = yield from evaluate_eps_at(first_order(x, lam, lam_inner, eps), lam_inner)
-    return (yield from third_order(x, lam, lam_next, eps, eps_inner=eps_inner))
+    return (yield from third_order(x, lam, lam_next, eps))
 
 
 def sample_dpm_fast(

@@ -23,9 +23,9 @@ def evaluate_eps_at(x: Tensor, lam: Tensor) -> Generator[Evaluate, Answer, tuple
     return to_d(x, sigma, denoised), denoised
 
 
-def first_order(x: Tensor, lam: Tensor, lam_next: Tensor, eps: Tensor) -> Tensor:
-    """Algorithm "DPM-Solver-1" (which is DDIM)."""
-    return x - sigma_at(lam_next) * (lam_next - lam).expm1() * eps
+def first_order(x: Tensor, lam: Tensor, h: Tensor, eps: Tensor) -> Tensor:
+    """DPM-Solver-1 (which is DDIM): a step of ``h`` that ends at ``lam``."""
+    return x - sigma_at(lam) * h.expm1() * eps
 
 
 def second_order(
@@ -37,20 +37,22 @@ def second_order(
         The latent at ``lam_next``, and the noise estimate at the inner point.
     """
     h = lam_next - lam
-    inner = first_order(x, lam, lam + r1 * h, eps)
-    eps_inner, _ = yield from evaluate_eps_at(inner, lam + r1 * h)
-    slope = sigma_at(lam_next) / (2 * r1) * h.expm1() * (eps_inner - eps)
-    return first_order(x, lam, lam_next, eps) - slope, eps_inner
+    lam_1 = lam + r1 * h
+    eps_1, _ = yield from evaluate_eps_at(first_order(x, lam_1, r1 * h, eps), lam_1)
+    slope = sigma_at(lam_next) / (2 * r1) * h.expm1() * (eps_1 - eps)
+    return first_order(x, lam_next, h, eps) - slope, eps_1
 
 
 def third_order(
-    x: Tensor, lam: Tensor, lam_next: Tensor, eps: Tensor, *, eps_inner: Tensor
+    x: Tensor, lam: Tensor, lam_next: Tensor, eps: Tensor, *, eps_1: Tensor | None = None
 ) -> Generator[Evaluate, Answer, Tensor]:
-    """DPM-Solver-3 with inner points at 1/3 (where ``eps_inner`` is known already) and 2/3."""
+    """DPM-Solver-3 with inner points at 1/3 (whose noise ``eps_1`` may be known already) and 2/3."""
     r1, r2 = 1 / 3, 2 / 3
     h = lam_next - lam
-    lam_2 = lam + r2 * h
-    slope = sigma_at(lam_2) * (r2 / r1) * ((r2 * h).expm1() / (r2 * h) - 1) * (eps_inner - eps)
-    eps_2, _ = yield from evaluate_eps_at(first_order(x, lam, lam_2, eps) - slope, lam_2)
+    lam_1, lam_2 = lam + r1 * h, lam + r2 * h
+    if eps_1 is None:
+        eps_1, _ = yield from evaluate_eps_at(first_order(x, lam_1, r1 * h, eps), lam_1)
+    slope = sigma_at(lam_2) * (r2 / r1) * ((r2 * h).expm1() / (r2 * h) - 1) * (eps_1 - eps)
+    eps_2, _ = yield from evaluate_eps_at(first_order(x, lam_2, r2 * h, eps) - slope, lam_2)
     slope = sigma_at(lam_next) / r2 * (h.expm1() / h - 1) * (eps_2 - eps)
-    return first_order(x, lam, lam_next, eps) - slope
+    return first_order(x, lam_next, h, eps) - slope
