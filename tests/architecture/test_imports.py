@@ -25,9 +25,8 @@ def _internal() -> dict[str, set[str]]:
     known = {file.module for file in source.core()}
     graph: dict[str, set[str]] = {}
     for file in source.core():
-        graph[file.module] = {
-            name for name in map(_owner(known), file.imports()) if name and name != file.module
-        }
+        owners = {_owner(known, name) for name in file.imports()}
+        graph[file.module] = {owner for owner in owners if owner and owner != file.module}
     return graph
 
 
