@@ -121,3 +121,30 @@ def test_names_of_old_extensions_imports_stay_free() -> None:
     taken = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert taken & RESERVED == set()
     assert [name for name in taken if name.startswith("sd_")] == []
+
+
+# import name -> name of the package that requirements.txt has; None where another package brings it
+PACKAGES = {"PIL": "pillow", "yaml": "pyyaml", "resvg_py": "resvg-py", "starlette": "fastapi"}
+OPTIONAL = {"xformers"}  # requirements-nvidia.txt; imported where it is found
+
+
+def _required() -> set[str]:
+    lines = (source.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return {line.partition("==")[0] for line in lines if "==" in line}
+
+
+def test_requirements_are_what_is_imported() -> None:
+    imported = {package for _, package in _packages(("modules",))} - set(sys.stdlib_module_names)
+    outside = imported - OPTIONAL - {"modules", "tests"}
+    assert {PACKAGES.get(name, name) for name in outside} == _required()
+
+
+def test_every_requirement_is_pinned_and_constrained_once() -> None:
+    lines: list[str] = []
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-nvidia.txt", "constraints.txt"):
+        text = (source.ROOT / name).read_text(encoding="utf-8")
+        lines += [line.partition("#")[0].strip() for line in text.splitlines()]
+    pins = [line for line in lines if line]
+    assert [line for line in pins if "==" not in line] == []
+    names = [line.partition("==")[0].lower().replace("_", "-") for line in pins]
+    assert {name for name in names if names.count(name) > 1} == set()
