@@ -1,6 +1,7 @@
 """Nothing grows beyond what can be read in one sitting."""
 
 from tests.architecture import source
+from tests.architecture.measures import measures
 
 FILE_LINES = 500
 FUNCTION_LINES = 80
@@ -25,3 +26,7 @@ def test_length_leaves_the_docstring_out() -> None:
     function = next(file for file in source.core() if file.name == "launch.py").functions()
     lengths = {one.name: source.length(one) for one in function}
     assert lengths["say"] == 2
+
+
+def test_measures_can_be_printed() -> None:
+    assert "lines of tests / lines of core" in measures()
