@@ -10,6 +10,8 @@ on standard error says why it failed.
 import ctypes
 import json
 import os
+import pickle
+import re
 import resource
 import sys
 from collections.abc import Mapping
@@ -153,8 +155,16 @@ def _plain_key(key: object) -> str | int:
 def _report_in_one_line(
     kind: type[BaseException], error: BaseException, _trace: TracebackType | None
 ) -> None:
-    said = "it needs more memory than a file of its size may" if kind is MemoryError else str(error)
-    sys.stderr.write(f"{kind.__name__}: {' '.join(said.split())[:400]}\n")
+    text = " ".join(str(error).split())
+    if issubclass(kind, Refused):
+        said = text
+    elif issubclass(kind, MemoryError) or "allocate memory" in text:
+        said = "it needs more memory than a file of its size may"
+    elif issubclass(kind, pickle.UnpicklingError) and (found := re.search(r"GLOBAL (\S+)", text)):
+        said = f"it wants to run {found[1][:100]} when it is opened"
+    else:
+        said = f"it is cut off or holds no tensors ({kind.__name__}: {text[:100]})"
+    sys.stderr.write(f"{said}\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from torch import Tensor
 from modules.checkpoints.reader import MappedWeights, read_header
 from modules.exceptions import CheckpointError
 
-__all__ = ["PICKLE_SUFFIXES", "PickleGate", "PickleTree"]
+__all__ = ["PICKLE_SUFFIXES", "PickleGate", "PickleTree", "read_tree"]
 
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
@@ -58,8 +58,15 @@ class PickleGate:
         Raises:
             CheckpointError: as for :meth:`as_safetensors`.
         """
-        weights = MappedWeights(self._converted(path, "tree"))
-        return _rebuilt(json.loads(weights.header.metadata[_TREE_KEY]), weights)
+        return read_tree(self.tree_file(path))
+
+    def tree_file(self, path: Path) -> Path:
+        """Path of a copy of a small pickled file's whole contents, for :func:`read_tree`.
+
+        Raises:
+            CheckpointError: as for :meth:`as_safetensors`.
+        """
+        return self._converted(path, "tree")
 
     def _converted(self, path: Path, mode: Literal["weights", "tree"]) -> Path:
         try:
@@ -106,6 +113,16 @@ class PickleGate:
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def read_tree(path: Path) -> PickleTree:
+    """Contents of a copy that :meth:`PickleGate.tree_file` made.
+
+    Raises:
+        CheckpointError: the copy is damaged.
+    """
+    weights = MappedWeights(path)
+    return _rebuilt(json.loads(weights.header.metadata[_TREE_KEY]), weights)
 
 
 def _bare_environment() -> dict[str, str]:
