@@ -1,0 +1,91 @@
+"""Finding the names of embeddings among the tokens of a prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from modules.adapters.textual_inversion import Embedding, EmbeddingSource
+from modules.conditioning.tokenizer import ClipTokenizer
+from modules.exceptions import AdapterError
+
+__all__ = ["EmbeddingNames", "EncoderShape"]
+
+
+@dataclass(frozen=True)
+class EncoderShape:
+    """What an embedding must fit: the model's text encoders, in order.
+
+    Attributes:
+        keys: what embedding files call them.
+        widths: features of each.
+    """
+
+    keys: tuple[str, ...]
+    widths: tuple[int, ...]
+
+
+class EmbeddingNames:
+    """Matches token sequences with the names of embeddings that fit one model.
+
+    Names are matched as tokens, so their case does not matter and they may be part of a longer word group.
+
+    Args:
+        sources: searched in order; an earlier source wins.
+        tokenizer: the model's tokenizer.
+        shape: the model's text encoders; None accepts every embedding.
+    """
+
+    def __init__(
+        self, sources: Sequence[EmbeddingSource], tokenizer: ClipTokenizer, shape: EncoderShape | None = None
+    ) -> None:
+        self._shape = shape
+        self._by_first: dict[int, list[tuple[list[int], str, EmbeddingSource]]] = {}
+        self.comments: dict[str, None] = {}
+        self.matched: dict[str, Embedding] = {}
+        for source in sources:
+            for name in source.names():
+                if tokens := tokenizer.encode(name):
+                    self._by_first.setdefault(tokens[0], []).append((tokens, name, source))
+        for candidates in self._by_first.values():
+            candidates.sort(key=lambda candidate: len(candidate[0]), reverse=True)
+
+    def match(self, tokens: Sequence[int], position: int) -> tuple[str, int, int] | None:
+        """Find the longest name at a position whose embedding fits the model.
+
+        Returns:
+            Name, number of vectors, number of tokens of the name; or None.
+        """
+        for name_tokens, name, source in self._by_first.get(tokens[position], ()):
+            length = len(name_tokens)
+            if list(tokens[position : position + length]) == name_tokens:
+                embedding = self._usable(name, source)
+                if embedding is not None:
+                    return name, embedding.count, length
+        return None
+
+    def vectors(self, encoder: int) -> dict[str, Tensor]:
+        """Vectors (N, W) of every embedding matched so far, for one of the model's text encoders."""
+        if self._shape is None:
+            return {}
+        keys, widths = self._shape.keys, self._shape.widths
+        found = {name: item.vectors_for(keys, widths) for name, item in self.matched.items()}
+        return {name: tensors[encoder] for name, tensors in found.items() if tensors is not None}
+
+    def _usable(self, name: str, source: EmbeddingSource) -> Embedding | None:
+        if name in self.matched:
+            return self.matched[name]
+        try:
+            embedding = source.get(name)
+        except AdapterError as error:
+            self.comments[f"Embedding not used: {error}"] = None
+            return None
+        shape = self._shape
+        if shape is not None and embedding.vectors_for(shape.keys, shape.widths) is None:
+            self.comments[
+                f'Embedding "{name}" is for another kind of model (vectors of {embedding.width} numbers, '
+                f"this model's {sum(shape.widths)}) and was taken as plain text."
+            ] = None
+            return None
+        self.matched[name] = embedding
+        return embedding

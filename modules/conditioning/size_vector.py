@@ -1,0 +1,42 @@
+"""Sizes as conditioning: what SDXL is told about the picture beside the text.
+
+Source: Podell et al. 2023, "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis",
+section 2.2.
+"""
+
+import torch
+from torch import Tensor
+
+from modules.conditioning.options import EncodingOptions
+from modules.families.family import SizeConditioning
+from modules.networks.unet import timestep_embedding
+
+__all__ = ["size_vector"]
+
+FEATURES = 256  # of each number
+
+
+def size_vector(
+    kind: SizeConditioning, width: int, height: int, options: EncodingOptions, *, is_negative: bool
+) -> Tensor:
+    """Embed the numbers that follow the pooled text.
+
+    Args:
+        kind: "sdxl" is original size, crop and target size; "refiner" is original size, crop and score.
+        width: of the picture, in pixels; original and target size are the same.
+        height: of the picture, in pixels.
+        options: crop and aesthetic scores.
+        is_negative: chooses the low aesthetic score.
+
+    Returns:
+        (256 * numbers,) float32; empty for kind "none".
+    """
+    size = [height, width]
+    crop = [options.sdxl_crop_top, options.sdxl_crop_left]
+    score = options.low_aesthetic_score if is_negative else options.high_aesthetic_score
+    numbers: dict[SizeConditioning, list[float]] = {
+        "none": [],
+        "sdxl": [*size, *crop, *size],
+        "refiner": [*size, *crop, score],
+    }
+    return timestep_embedding(torch.tensor(numbers[kind], dtype=torch.float32), FEATURES).flatten()
