@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from modules.checkpoints.loader import detect_checkpoint
 from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
+from modules.exceptions import WebuiError
+from modules.generation.hires import LATENT_UPSCALERS
+from modules.imaging.upscale import PLAIN_UPSCALERS
 from modules.services import Services
+from modules.webui.request_builder import AUTOMATIC
 
-__all__ = ["AUTOMATIC", "FormChoices", "read_choices"]
-
-AUTOMATIC = "Automatic"
+__all__ = ["FormChoices", "native_size", "read_choices"]
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,6 @@ class FormChoices:
     native_size: int
 
 
-UPSCALERS = (
-    "Latent",
-    "Latent (antialiased)",
-    "Latent (bicubic)",
-    "Latent (bicubic antialiased)",
-    "Latent (nearest)",
-    "Latent (nearest-exact)",
-    "None",
-    "Lanczos",
-    "Nearest",
-)
 FALLBACK_SIDE = 512  # pixels; SD1's
 
 
@@ -52,15 +44,35 @@ def read_choices(services: Services) -> FormChoices:
     settings = services.settings.current
     hidden = set(settings.hide_samplers)
     checkpoints = tuple(file.title for file in services.catalog.checkpoints())
+    checkpoint = _selected(services, checkpoints)
     return FormChoices(
         samplers=tuple(sampler.name for sampler in SAMPLERS if sampler.name not in hidden),
         schedulers=tuple(scheduler.label for scheduler in SCHEDULERS),
-        upscalers=UPSCALERS,
+        upscalers=(*LATENT_UPSCALERS, *PLAIN_UPSCALERS),
         checkpoints=checkpoints,
-        checkpoint=checkpoints[0] if checkpoints else "",
+        checkpoint=checkpoint,
         vaes=(AUTOMATIC, "None", *(vae.name for vae in services.catalog.vaes())),
         vae=settings.sd_vae,
         clip_skip=settings.CLIP_stop_at_last_layers,
         styles=tuple(services.styles.styles),
-        native_size=FALLBACK_SIDE,
+        native_size=native_size(services, checkpoint),
     )
+
+
+def native_size(services: Services, checkpoint: str) -> int:
+    """Side in pixels that a checkpoint was trained for, read from the file's header."""
+    try:
+        return detect_checkpoint(services.catalog.find_checkpoint(checkpoint)).family.native_size
+    except WebuiError:
+        return FALLBACK_SIDE  # a file that cannot be used says so when it is asked for a picture
+
+
+def _selected(services: Services, checkpoints: tuple[str, ...]) -> str:
+    """Title of the checkpoint that the command line or the settings name, else the first."""
+    wanted = services.options.checkpoint or services.settings.current.sd_model_checkpoint
+    if wanted:
+        try:
+            return services.catalog.find_checkpoint(wanted).title
+        except WebuiError:
+            return wanted  # shown as it is; a picture with it is refused with a sentence
+    return checkpoints[0] if checkpoints else ""

@@ -29,7 +29,7 @@ class Form:
         return component
 
     def element_id(self, key: str) -> str:
-        """The id that a component with this key has in the page."""
+        """The id for a component of this tab with this key."""
         return f"{self.tab}_{key}"
 
     def __getitem__(self, key: str) -> Component:

@@ -11,7 +11,7 @@ import gradio as gr
 from pydantic import JsonValue, ValidationError
 
 from modules.domain.job import JobView
-from modules.exceptions import NotFoundError, WebuiError
+from modules.exceptions import NotFoundError, RequestError, WebuiError
 from modules.imaging.metadata import read_infotext
 from modules.services import Services
 from modules.webui.live import JobPicture, follow_job, job_picture, notice_picture, selected_image
@@ -19,7 +19,7 @@ from modules.webui.mask_canvas import PictureReader
 from modules.webui.messages import explain
 from modules.webui.owner import owner_of
 from modules.webui.paste import pasted_values, read_overrides
-from modules.webui.request_builder import Pictures, build_request
+from modules.webui.request_builder import Pictures, build_request, control_of
 from modules.webui.tab import GenerationTab
 
 __all__ = ["GenerationEvents"]
@@ -47,8 +47,7 @@ class GenerationEvents:
                 job_id = await asyncio.to_thread(self._submit, tab, tab.form.values(sent), owner)
             except Exception as error:  # noqa: BLE001  # boundary: whatever it is, the page says one sentence
                 notice = explain(error)
-                known = notice.field in tab.form
-                yield notice_picture(notice.text, tab.form.element_id(notice.field) if known else "")
+                yield notice_picture(notice.text, _element_of(tab, notice.field))
                 return
             async for picture in follow_job(self._services.jobs, job_id):
                 yield picture
@@ -150,7 +149,10 @@ class GenerationEvents:
                 overrides[option] = value
         pictures = self._pictures(tab, values, owner) if tab.picture else None
         request = build_request(values, overrides=overrides, pictures=pictures)
-        return self._services.jobs.submit(request, owner)
+        try:
+            return self._services.jobs.submit(request, owner)
+        except RequestError as error:  # speaks of the request's fields; the page speaks of its controls
+            raise RequestError(control_of(error.field), str(error)) from error
 
     def _pictures(self, tab: GenerationTab, values: dict[str, object], owner: str) -> Pictures:
         key = tab.picture or ""
@@ -218,6 +220,11 @@ class GenerationEvents:
 
     def _fill(self, tab: GenerationTab, text: str) -> list[object]:
         return _updates(tab, self._values(text))
+
+
+def _element_of(tab: GenerationTab, field: str) -> str:
+    """Id of the element beside which a refusal belongs, "" when the tab has no control for it."""
+    return str(tab.form[field].elem_id) if field in tab.form else ""
 
 
 def _updates(tab: GenerationTab, values: dict[str, object]) -> list[object]:

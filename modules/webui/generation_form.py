@@ -130,18 +130,30 @@ def refiner_controls(form: Form, choices: FormChoices) -> gr.Accordion:
     return accordion
 
 
-def size_controls(form: Form, choices: FormChoices) -> gr.Button:
-    """Width and height with a button between them that swaps the two; returns the button."""
+def size_controls(form: Form, choices: FormChoices, picture: gr.HTML | None = None) -> None:
+    """Width and height, a button that swaps the two, and one that takes them from ``picture``."""
     side = choices.native_size
     with gr.Row(elem_classes=["with-tool"]):
         with gr.Column(min_width=120, elem_classes=["tight"]):
             width = slider(form, "width", "Width", (64, MAX_SIDE, 8), side)
             height = slider(form, "height", "Height", (64, MAX_SIDE, 8), side)
-        swap = icon_button("Switch width and height", "swap", form.element_id("res_switch_btn"))
-    swap.click(
-        None, [width, height], [width, height], js="(w, h) => [h, w]", api_visibility="private", queue=False
-    )
-    return swap
+        with gr.Column(min_width=40, scale=0, elem_classes=["tight"]):
+            swap = icon_button("Switch width and height", "swap", form.element_id("res_switch_btn"))
+            if picture is not None:
+                detect = icon_button(
+                    "Take the size of the picture", "measure", form.element_id("detect_image_size_btn")
+                )
+    sides = [width, height]
+    swap.click(None, sides, sides, js="(w, h) => [h, w]", api_visibility="private", queue=False)
+    if picture is not None:
+        detect.click(
+            None,
+            [picture, *sides],
+            sides,
+            js="(picture, w, h) => studio.sizeOf(picture, w, h)",
+            api_visibility="private",
+            queue=False,
+        )
 
 
 def batch_controls(form: Form) -> None:

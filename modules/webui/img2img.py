@@ -31,11 +31,11 @@ def img2img_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
         actions = prompt_area(form, choices)
         result = result_panel("img2img")
         with gr.Column(elem_id="img2img_settings", elem_classes=["settings-pane"]):
-            form.add("image", picture_field("img2img_image", "Picture to start from"))
+            picture = form.add("image", picture_field("img2img_image", "Picture to start from"))
             resize_mode_control(form)
             guidance_controls(form, denoising=0.75)
             sampler_controls(form, choices)
-            size_controls(form, choices)
+            size_controls(form, choices, picture)
             batch_controls(form)
             seed_controls(form, result.live)
             accordions = {"enable": refiner_controls(form, choices)}

@@ -32,7 +32,7 @@ def inpaint_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
         actions = prompt_area(form, choices)
         result = result_panel("inpaint")
         with gr.Column(elem_id="inpaint_settings", elem_classes=["settings-pane"]):
-            form.add(
+            picture = form.add(
                 "image", picture_field("inpaint_image", "Picture; paint over what shall change", paint=True)
             )
             with gr.Accordion("Inpaint upload: mask from a file", open=False, elem_id="inpaint_mask_upload"):
@@ -40,7 +40,7 @@ def inpaint_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
             inpaint_controls(form)
             guidance_controls(form, denoising=0.75)
             sampler_controls(form, choices)
-            size_controls(form, choices)
+            size_controls(form, choices, picture)
             resize_mode_control(form)
             batch_controls(form)
             seed_controls(form, result.live)

@@ -5,12 +5,13 @@ from pathlib import Path
 import gradio as gr
 
 from modules.services import Services
-from modules.webui.choices import FormChoices, read_choices
+from modules.webui.choices import FormChoices, native_size, read_choices
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
 from modules.webui.quick_settings import QuickSettings, quick_settings
 from modules.webui.tab import GenerationTab
+from modules.webui.token_counter import counter_text
 from modules.webui.txt2img import txt2img_tab
 
 __all__ = ["TITLE", "build_page", "upload_folder"]
@@ -43,8 +44,10 @@ def build_page(services: Services) -> gr.Blocks:
         for tab in generation:
             _wire_generation(page, tab, events)
             _wire_prompts(tab, events)
+            _wire_counters(tab, services)
             _wire_sending(tab, {"img2img": img2img, "inpaint": inpaint}, tabs, events)
         _wire_lists(page, services, quick, generation)
+        _wire_native_size(services, quick, choices.native_size, generation)
     return page
 
 
@@ -104,6 +107,23 @@ def _wire_prompts(tab: GenerationTab, events: GenerationEvents) -> None:
     )
 
 
+def _wire_counters(tab: GenerationTab, services: Services) -> None:
+    styles = tab.actions.styles
+    for is_negative, (prompt, place) in enumerate(
+        zip(tab.actions.prompts, tab.actions.counters, strict=True)
+    ):
+        gr.on(
+            [prompt.change, styles.change],
+            counter_text(services, is_negative=bool(is_negative)),
+            [prompt, tab.form["steps"], styles],
+            place,
+            queue=False,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+
+
 def _wire_sending(
     source: GenerationTab, targets: dict[str, GenerationTab], tabs: gr.Tabs, events: GenerationEvents
 ) -> None:
@@ -142,3 +162,23 @@ def _wire_lists(
 
     page.load(current, None, lists, show_progress="hidden", api_visibility="private")
     quick.refresh.click(refresh, None, lists, show_progress="hidden", api_visibility="private")
+
+
+def _wire_native_size(
+    services: Services, quick: QuickSettings, first: int, tabs: tuple[GenerationTab, ...]
+) -> None:
+    """Another checkpoint: sizes that nobody touched go to what it was trained for."""
+    sides = [tab.form[key] for tab in tabs for key in ("width", "height")]
+    untouched = gr.State(first)
+
+    def follow(checkpoint: str | None, before: int, *shown: float) -> list[object]:
+        now = native_size(services, checkpoint or "")
+        return [now, *(now if side == before else gr.skip() for side in shown)]
+
+    quick.checkpoint.change(
+        follow,
+        [quick.checkpoint, untouched, *sides],
+        [untouched, *sides],
+        show_progress="hidden",
+        api_visibility="private",
+    )

@@ -6,8 +6,7 @@ from modules.domain.infotext import parse_infotext
 from modules.domain.infotext_defaults import StyleExtractor
 from modules.domain.infotext_request import pasted_parameters
 from modules.settings.options import Settings, infotext_options
-from modules.webui.choices import AUTOMATIC
-from modules.webui.request_builder import MASKED_CONTENT
+from modules.webui.request_builder import AUTOMATIC, MASKED_CONTENT
 
 __all__ = ["pasted_values", "read_overrides"]
 

@@ -8,10 +8,10 @@ from pydantic import JsonValue, ValidationError
 
 from modules.domain.request import GenerationRequest, Hires, ImageToImage, Refiner
 from modules.exceptions import RequestError
-from modules.webui.choices import AUTOMATIC
 
-__all__ = ["MASKED_CONTENT", "RESIZE_MODES", "Pictures", "build_request"]
+__all__ = ["AUTOMATIC", "MASKED_CONTENT", "RESIZE_MODES", "Pictures", "build_request", "control_of"]
 
+AUTOMATIC = "Automatic"
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 MASKED_CONTENT = ("fill", "original", "latent noise", "latent nothing")
 
@@ -21,6 +21,9 @@ _CONTROL_OF = {
     "sampler_name": "sampling",
     "n_iter": "batch_count",
     "checkpoint": "setting_sd_model_checkpoint",
+    "sd_model_checkpoint": "setting_sd_model_checkpoint",
+    "sd_vae": "setting_sd_vae",
+    "CLIP_stop_at_last_layers": "setting_CLIP_stop_at_last_layers",
     "hires.upscaler": "hr_upscaler",
     "hires.scale": "hr_scale",
     "hires.resize_x": "hr_resize_x",
@@ -143,6 +146,11 @@ def build_request(
         raise _refusal(error) from error
 
 
+def control_of(field: str) -> str:
+    """Key of the control for a request field that was refused."""
+    return _CONTROL_OF.get(field, field.rsplit(".", 1)[-1])
+
+
 def _hires(form: _Values) -> Hires | None:
     if not form.flag("hr"):
         return None
@@ -202,7 +210,7 @@ def _refusal(error: ValidationError) -> RequestError:
     path = ".".join(str(part) for part in finding["loc"])
     if "." not in path and error.title in _GROUPS:
         path = f"{_GROUPS[error.title]}.{path}"
-    key = _CONTROL_OF.get(path, path.rsplit(".", 1)[-1])
+    key = control_of(path)
     if not path:
         return RequestError("", f"{finding['msg'].removeprefix('Value error, ').capitalize()}.")
     wish = finding["msg"].removeprefix("Input should be ").removeprefix("Value error, ")

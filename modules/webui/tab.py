@@ -9,6 +9,7 @@ from modules.webui.form import Form
 from modules.webui.generation_form import icon_button
 from modules.webui.quick_settings import QuickSettings
 from modules.webui.result_panel import ResultPanel
+from modules.webui.token_counter import counter
 
 __all__ = ["Actions", "GenerationTab", "new_form", "prompt_area"]
 
@@ -26,6 +27,9 @@ class Actions:
     clear: gr.Button
     apply_styles: gr.Button
     dropped: gr.File
+    prompts: tuple[gr.Textbox, gr.Textbox]
+    styles: gr.Dropdown
+    counters: tuple[gr.HTML, gr.HTML]
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,16 @@ def prompt_area(form: Form, choices: FormChoices) -> Actions:
     """Prompt, negative prompt, and beside them Generate, the tools and the styles."""
     tab = form.tab
     with gr.Column(elem_classes=["prompts"], elem_id=f"{tab}_prompt_container"):
-        _text(form, "prompt", "Prompt", f"What should the picture show?  ({PLACEHOLDER})")
-        _text(form, "neg_prompt", "Negative prompt", "What should it not show?")
+        prompt, tokens = _prompt(
+            form,
+            "prompt",
+            "Prompt",
+            f"What should the picture show?  ({PLACEHOLDER})",
+            f"{tab}_token_counter",
+        )
+        negative, negative_tokens = _prompt(
+            form, "neg_prompt", "Negative prompt", "What should it not show?", f"{tab}_negative_token_counter"
+        )
         dropped = gr.File(
             elem_id=f"{tab}_prompt_image", visible="hidden", type="filepath", label="Picture with parameters"
         )
@@ -78,7 +90,7 @@ def prompt_area(form: Form, choices: FormChoices) -> Actions:
             )
             clear = icon_button("Clear the prompts", "trash", f"{tab}_clear_prompt")
             apply = icon_button("Write the selected styles into the prompts", "apply", f"{tab}_style_apply")
-        form.add(
+        styles = form.add(
             "styles",
             gr.Dropdown(
                 list(choices.styles),
@@ -90,18 +102,33 @@ def prompt_area(form: Form, choices: FormChoices) -> Actions:
                 allow_custom_value=True,
             ),
         )
-    return Actions(generate, interrupt, skip, paste, clear, apply, dropped)
-
-
-def _text(form: Form, key: str, label: str, placeholder: str) -> None:
-    form.add(
-        key,
-        gr.Textbox(
-            label=label,
-            placeholder=placeholder,
-            lines=2,
-            max_lines=8,
-            elem_id=form.element_id(key),
-            elem_classes=["prompt"],
-        ),
+    return Actions(
+        generate,
+        interrupt,
+        skip,
+        paste,
+        clear,
+        apply,
+        dropped,
+        (prompt, negative),
+        styles,
+        (tokens, negative_tokens),
     )
+
+
+def _prompt(
+    form: Form, key: str, label: str, placeholder: str, counter_id: str
+) -> tuple[gr.Textbox, gr.HTML]:
+    with gr.Column(elem_classes=["prompt-box"], min_width=120):
+        box = form.add(
+            key,
+            gr.Textbox(
+                label=label,
+                placeholder=placeholder,
+                lines=2,
+                max_lines=8,
+                elem_id=form.element_id(key),
+                elem_classes=["prompt"],
+            ),
+        )
+        return box, counter(counter_id)

@@ -49,11 +49,23 @@ class FakeCatalog:
     def checkpoints(self) -> tuple[SimpleNamespace, ...]:
         return tuple(SimpleNamespace(title=title) for title in self.titles)
 
+    def find_checkpoint(self, wanted: str) -> SimpleNamespace:
+        raise NotFoundError("sd_model_checkpoint", f"there is no checkpoint {wanted}")
+
     def vaes(self) -> tuple[SimpleNamespace, ...]:
         return ()
 
     def refresh(self) -> None:
         self.titles.append(f"new-{len(self.titles)}.safetensors [00000000]")
+
+
+class SimpleEmbeddings:
+    """No embeddings."""
+
+    version = 0
+
+    def names(self) -> tuple[str, ...]:
+        return ()
 
 
 def fake_services(root: Path) -> "Services":
@@ -67,7 +79,7 @@ def fake_services(root: Path) -> "Services":
         settings=SettingsStore(folders.data / "config.json"),
         catalog=FakeCatalog(),
         styles=StyleCatalog([root / "styles.csv"]),
-        embeddings=None,
+        embeddings=SimpleEmbeddings(),
         jobs=jobs,
         blobs=MemoryBlobs(),
     )

@@ -200,6 +200,7 @@ const ready = (name) => {
   fit();
   $('.undo').disabled = $('.redo').disabled = true;
   view.dataset.ready = 'true';
+  props.value = { ...props.value, size: [picture.naturalWidth, picture.naturalHeight] };
 };
 const show = (source, name) => {
   shown = source;
@@ -213,11 +214,12 @@ const take = async (file) => {
   if (!file) return;
   if (file.type && !file.type.startsWith('image/')) { say(`“${file.name}” is not a picture; use PNG, JPEG or WebP.`); return; }
   const source = URL.createObjectURL(file);
+  props.value = {};
   show(source, file.name);
   try {
     const sent = await upload(file);
     if (shown !== source) return;
-    props.value = { image: { path: sent.path, url: source, name: file.name }, mask: '' };
+    props.value = { ...props.value, image: { path: sent.path, url: source, name: file.name }, mask: props.value?.mask || '' };
     trigger('upload');
   } catch {
     if (shown === source) { empty(); props.value = {}; }

@@ -150,11 +150,14 @@ function download() {
 }
 element.addEventListener('studio-download', download);
 
-let kept = {};        // what was shown before a request was refused
+let kept = { job: '', state: 'idle', images: [] };       // what was shown before a request was refused
 let hadError = false;
 watch('value', () => {
-  const value = props.value || {};
-  if (value.job === undefined) { props.value = { ...kept, error: value.error }; return; }
+  let value = props.value || {};
+  if (value.job === undefined) {  // only a sentence: everything else stays
+    value = { ...kept, error: value.error };
+    props.value = value;
+  }
   kept = { ...value, error: null };
   if (value.error || hadError) drawMessage(value);
   hadError = Boolean(value.error);

@@ -11,6 +11,10 @@
       const found = picture.infotext.match(new RegExp(`\\b${name}: (\\d+)`));
       return found ? Number(found[1]) : name === 'Seed' ? Number(picture.seed) : -1;
     },
+    sizeOf(picture, width, height) {
+      const round = (side) => Math.max(64, Math.round(side / 8) * 8);
+      return picture?.size ? picture.size.map(round) : [width, height];
+    },
     download(tab) {
       document.getElementById(`${tab}_gallery`)?.querySelector('.live-root')?.parentElement.dispatchEvent(new Event('studio-download'));
     },

@@ -1,0 +1,132 @@
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modules.exceptions import NotFoundError, RequestError
+from modules.webui.mask_canvas import PNG_PREFIX, PictureReader
+
+
+def png(size: tuple[int, int], colour: object = (200, 0, 0), mode: str = "RGB") -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, size, colour).save(out, "PNG")  # type: ignore[arg-type]  # any colour of the mode
+    return out.getvalue()
+
+
+def drawing(size: tuple[int, int], alpha: np.ndarray) -> str:
+    pixels = np.zeros((size[1], size[0], 4), np.uint8)
+    pixels[..., 3] = alpha
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return PNG_PREFIX + base64.b64encode(out.getvalue()).decode()
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "in.png").write_bytes(png((8, 4)))
+    (tmp_path / "secret.png").write_bytes(png((8, 4)))
+    return folder
+
+
+@pytest.fixture
+def reader(uploads: Path) -> PictureReader:
+    def by_id(image_id: str, owner: str) -> bytes:
+        if (image_id, owner) != ("mine", "ann"):
+            raise NotFoundError("image", "There is no such picture.")
+        return png((8, 4))
+
+    return PictureReader(uploads, by_id)
+
+
+def value(uploads: Path, **more: object) -> dict[str, object]:
+    return {"image": {"path": str(uploads / "in.png")}, **more}
+
+
+def test_an_empty_field_holds_nothing(reader: PictureReader) -> None:
+    for payload in (None, {}, "text", {"image": None}, {"mask": "x"}):
+        assert reader.read(payload, "ann", field="image") is None
+
+
+def test_an_upload_arrives_byte_for_byte(reader: PictureReader, uploads: Path) -> None:
+    found = reader.read(value(uploads), "ann", field="image")
+    assert found is not None
+    assert found.data == (uploads / "in.png").read_bytes()
+    assert found.mask is None
+
+
+def test_a_mask_is_exact_to_the_pixel(reader: PictureReader, uploads: Path) -> None:
+    alpha = np.zeros((4, 8), np.uint8)
+    alpha[1:3, 2:5] = 255
+    alpha[0, 0], alpha[0, 1] = 127, 128  # the brush's edge: half a pixel decides
+    found = reader.read(value(uploads, mask=drawing((8, 4), alpha)), "ann", field="image")
+    assert found is not None
+    assert found.mask is not None
+    with Image.open(io.BytesIO(found.mask)) as mask:
+        assert mask.mode == "L"
+        assert np.array_equal(np.asarray(mask), np.where(alpha >= 128, 255, 0))
+
+
+def test_an_untouched_canvas_is_no_mask(reader: PictureReader, uploads: Path) -> None:
+    empty = drawing((8, 4), np.zeros((4, 8), np.uint8))
+    found = reader.read(value(uploads, mask=empty), "ann", field="image")
+    assert found is not None
+    assert found.mask is None
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(reader: PictureReader, uploads: Path) -> None:
+    wrong = drawing((4, 4), np.full((4, 4), 255, np.uint8))
+    with pytest.raises(RequestError, match=r"4x4.*8x4") as caught:
+        reader.read(value(uploads, mask=wrong), "ann", field="image")
+    assert caught.value.field == "image"
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "hello",
+        PNG_PREFIX + "!!!",
+        PNG_PREFIX + base64.b64encode(b"no png").decode(),
+        ["list"],
+        5,
+        "data:image/gif;base64,AA==",
+    ],
+)
+def test_a_broken_mask_is_one_sentence(reader: PictureReader, uploads: Path, mask: object) -> None:
+    with pytest.raises(RequestError, match="mask"):
+        reader.read(value(uploads, mask=mask), "ann", field="image")
+
+
+def test_no_file_outside_the_upload_folder_is_read(reader: PictureReader, uploads: Path) -> None:
+    (uploads / "link.png").symlink_to(uploads.parent / "secret.png")
+    for path in (
+        "/etc/passwd",
+        str(uploads.parent / "secret.png"),
+        f"{uploads}/../secret.png",
+        f"{uploads}/link.png",
+    ):
+        with pytest.raises(RequestError, match="gone"):
+            reader.read({"image": {"path": path}}, "ann", field="image")
+
+
+def test_a_picture_of_somebody_else_is_not_found(reader: PictureReader) -> None:
+    assert reader.read({"image": {"id": "mine"}}, "ann", field="image") is not None
+    with pytest.raises(NotFoundError):
+        reader.read({"image": {"id": "mine"}}, "bob", field="image")
+
+
+def test_a_file_that_is_no_picture_is_one_sentence(reader: PictureReader, uploads: Path) -> None:
+    (uploads / "in.png").write_bytes(b"<html>")
+    with pytest.raises(RequestError, match="not a picture"):
+        reader.read(value(uploads), "ann", field="image")
+
+
+def test_a_mask_file_is_white_where_it_may_change(reader: PictureReader) -> None:
+    assert reader.mask_of(png((8, 4), 0, "L"), png((8, 4)), "mask_file") is None
+    assert reader.mask_of(png((8, 4), 255, "L"), png((8, 4)), "mask_file") is not None
+    with pytest.raises(RequestError, match="same size"):
+        reader.mask_of(png((9, 4), 255, "L"), png((8, 4)), "mask_file")
