@@ -9,7 +9,10 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from modules.app import create_app, create_services
+from modules.app import create_services
+from modules.server.access import Access, HostRule
+from modules.server.accounts import AccountStore
+from modules.server.app import create_app
 from modules.settings.launch import Folders, LaunchOptions
 from tests.golden.cases import Case, read_picture
 from tests.golden.compare import Verdict, compare
@@ -38,8 +41,14 @@ def golden_studio(models: Path, data: Path) -> Iterator[TestClient]:
     (data / "styles.csv").write_bytes((models / "styles.csv").read_bytes())
     options = LaunchOptions(folders=folders, api=True, open_browser=False, device="cpu", precision="full")
     services = create_services(options)
+    access = Access(
+        AccountStore(folders.data / "accounts.sqlite3"), HostRule(frozenset({"127.0.0.1"})), api_open=True
+    )
+    services.runner.start()
     try:
-        with TestClient(create_app(services), base_url=ADDRESS, client=("127.0.0.1", 50000)) as client:
+        with TestClient(
+            create_app(services, access), base_url=ADDRESS, client=("127.0.0.1", 50000)
+        ) as client:
             yield client
     finally:
         services.runner.stop()
