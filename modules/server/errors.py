@@ -25,7 +25,6 @@ __all__ = [
     "ErrorBody",
     "ForbiddenError",
     "JobFailedError",
-    "UnavailableError",
     "install_error_handlers",
 ]
 
@@ -38,10 +37,6 @@ class BadRequestError(RequestError):
 
 class ForbiddenError(WebuiError):
     """The caller is known, but this is not his to do."""
-
-
-class UnavailableError(WebuiError):
-    """A feature that this installation does not have."""
 
 
 class JobFailedError(WebuiError):
@@ -71,7 +66,6 @@ _STATUS: tuple[tuple[type[WebuiError], int], ...] = (  # the first class that fi
     (RequestError, 422),
     (ForbiddenError, 403),
     (QueueFullError, 429),
-    (UnavailableError, 501),
     (CheckpointError, 422),
     (AdapterError, 422),
     (DeviceMemoryError, 507),

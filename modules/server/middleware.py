@@ -113,7 +113,13 @@ class GuardedApp(FastAPI):
 
     def __init__(self, access: Access, *, title: str, version: str) -> None:
         # FastAPI's own documentation pages load scripts from a foreign host
-        super().__init__(title=title, version=version, docs_url=None, redoc_url=None)
+        super().__init__(
+            title=title,
+            version=version,
+            docs_url=None,
+            redoc_url=None,
+            strict_content_type=False,  # many A1111 clients post JSON without naming its type
+        )
         self._access = access
 
     def build_middleware_stack(self) -> ASGIApp:

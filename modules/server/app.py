@@ -1,0 +1,45 @@
+"""All HTTP routes behind the one guard."""
+
+from fastapi import FastAPI
+
+from modules.generation.parameters import VERSION
+from modules.server.access import Access
+from modules.server.errors import install_error_handlers
+from modules.server.files import files_router
+from modules.server.health import health_router
+from modules.server.login import login_router
+from modules.server.middleware import GuardedApp
+from modules.server.sdapi.extras import extras_router
+from modules.server.sdapi.generate import generation_router
+from modules.server.sdapi.listings import listings_router
+from modules.server.sdapi.maintenance import maintenance_router
+from modules.server.sdapi.options import options_router
+from modules.server.sdapi.pictures import pictures_router
+from modules.server.sdapi.progress import progress_router
+from modules.server.sdapi.scripts import scripts_router
+from modules.server.sdapi.tasks import TaskNames
+from modules.services import Services
+
+__all__ = ["create_app"]
+
+
+def create_app(services: Services, access: Access) -> FastAPI:
+    """The application without a page; mount the page afterwards, at "/"."""
+    app = GuardedApp(access, title="Studio for Stable Diffusion", version=VERSION)
+    install_error_handlers(app)
+    tasks = TaskNames()
+    for router in (
+        login_router(access),
+        health_router(),
+        files_router(services.jobs),
+        generation_router(services, tasks),
+        progress_router(services.jobs, tasks),
+        options_router(services),
+        listings_router(services),
+        pictures_router(),
+        extras_router(services),
+        maintenance_router(services),
+        scripts_router(),
+    ):
+        app.include_router(router)
+    return app

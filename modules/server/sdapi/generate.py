@@ -1,0 +1,100 @@
+"""POST txt2img and img2img: submit, wait, answer with the pictures."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+
+from modules.domain.job import JobState, JobView
+from modules.domain.request import GenerationRequest
+from modules.jobs.service import JobService
+from modules.server.errors import ERROR_RESPONSES, JobFailedError
+from modules.server.identity import Caller, Principal
+from modules.server.json_body import JsonRoute
+from modules.server.sdapi.from_infotext import filled_from_infotext
+from modules.server.sdapi.payloads import (
+    GenerationResponse,
+    ImageToImagePayload,
+    Payload,
+    TextToImagePayload,
+)
+from modules.server.sdapi.results import encoded_results
+from modules.server.sdapi.scripts import check_scripts
+from modules.server.sdapi.tasks import TaskNames
+from modules.server.sdapi.translate import image_to_image_request, parameters_echo, text_to_image_request
+from modules.server.submission import submit_request
+from modules.services import Services
+
+__all__ = ["generation_router"]
+
+
+def generation_router(services: Services, tasks: TaskNames) -> APIRouter:
+    """Routes that make pictures. They block until the job has ended, as A1111's do."""
+    router = APIRouter(route_class=JsonRoute, tags=["generation"], responses=ERROR_RESPONSES)
+
+    @router.post("/sdapi/v1/txt2img")
+    async def txt2img(payload: TextToImagePayload, request: Request, caller: Caller) -> GenerationResponse:
+        """Make pictures from text."""
+        return await _generate(services, tasks, payload, request, caller)
+
+    @router.post("/sdapi/v1/img2img")
+    async def img2img(payload: ImageToImagePayload, request: Request, caller: Caller) -> GenerationResponse:
+        """Make pictures from pictures and text; with a mask, change only a part."""
+        return await _generate(services, tasks, payload, request, caller)
+
+    return router
+
+
+async def _generate(
+    services: Services, tasks: TaskNames, payload: Payload, request: Request, caller: Principal
+) -> GenerationResponse:
+    job_id = await run_in_threadpool(_submit, services, payload, caller)
+    if payload.force_task_id:
+        tasks.remember(caller.name, payload.force_task_id, job_id)
+    view = await _final_view(services.jobs, job_id, request, keep=bool(payload.save_images))
+    if view.state is JobState.FAILED:
+        raise JobFailedError(view.error or "the job failed")
+    images: list[str] = []
+    if payload.send_images is not False:
+        settings = services.settings.current.overridden(payload.override_settings or {})
+        images = await run_in_threadpool(encoded_results, view.images, settings)
+    return GenerationResponse(images=images, parameters=parameters_echo(payload), info=view.info or "{}")
+
+
+def _submit(services: Services, payload: Payload, caller: Principal) -> str:
+    check_scripts(payload)
+    request = _request(services, filled_from_infotext(payload))
+    return submit_request(services, request, caller)
+
+
+def _request(services: Services, payload: Payload) -> GenerationRequest:
+    if isinstance(payload, ImageToImagePayload):
+        return image_to_image_request(payload, services.blobs)
+    if isinstance(payload, TextToImagePayload):
+        return text_to_image_request(payload)
+    raise TypeError(type(payload).__name__)
+
+
+async def _final_view(jobs: JobService, job_id: str, request: Request, *, keep: bool) -> JobView:
+    """Wait for the end. A client that leaves and keeps nothing gives the device back."""
+    last = asyncio.ensure_future(_last_view(jobs, job_id))
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((last, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not last.done() and not keep:
+            await run_in_threadpool(jobs.cancel, job_id)
+        return await last
+    finally:
+        last.cancel()
+        gone.cancel()
+
+
+async def _last_view(jobs: JobService, job_id: str) -> JobView:
+    async for view in jobs.follow(job_id):
+        last = view
+    return last
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

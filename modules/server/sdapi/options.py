@@ -1,0 +1,80 @@
+"""Settings and flags over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, JsonValue
+
+from modules.exceptions import NotFoundError
+from modules.server.errors import ForbiddenError
+from modules.server.identity import Caller
+from modules.server.json_body import JsonRoute
+from modules.services import Services
+from modules.settings.options import describe_options
+
+__all__ = ["options_router"]
+
+
+class QuickSetting(BaseModel):
+    """A setting's key and label."""
+
+    name: str
+    label: str
+
+
+def options_router(services: Services) -> APIRouter:
+    """Routes for settings."""
+    router = APIRouter(route_class=JsonRoute, tags=["settings"])
+
+    @router.get("/sdapi/v1/options")
+    def get_options() -> dict[str, JsonValue]:
+        """All settings by key; the checkpoint is the one in use."""
+        options = services.settings.current.as_json()
+        options["sd_model_checkpoint"] = _checkpoint_in_use(services)
+        return options
+
+    @router.post("/sdapi/v1/options")
+    def set_options(changes: Annotated[dict[str, JsonValue], Body()], caller: Caller) -> None:
+        """Change some settings for everybody; unknown keys are ignored. Administrators only."""
+        if not caller.is_admin:
+            raise ForbiddenError("settings belong to the administrator; use override_settings in a request")
+        checkpoint = changes.get("sd_model_checkpoint")
+        if isinstance(checkpoint, str) and checkpoint:
+            changes["sd_model_checkpoint"] = services.catalog.find_checkpoint(checkpoint).title
+        services.settings.update(changes)
+
+    @router.get("/sdapi/v1/cmd-flags")
+    def cmd_flags() -> dict[str, JsonValue]:
+        """The command line as far as clients may know it: no secrets, no paths."""
+        options = services.options
+        return {
+            "listen": options.listen,
+            "port": options.port,
+            "api": options.api,
+            "api_server_stop": options.api_server_stop,
+            "use_cpu": ["all"] if options.device == "cpu" else [],
+            "device_id": None,
+            "precision": options.precision,
+            "no_half": options.precision == "full",
+            "xformers": options.attention == "xformers",
+            "no_hashing": not options.hashing,
+            "theme": options.theme,
+            "autolaunch": options.open_browser,
+        }
+
+    @router.get("/internal/quicksettings-hint")
+    def quicksettings_hint() -> list[QuickSetting]:
+        """Every setting's key and label."""
+        return [QuickSetting(name=info.key, label=info.label) for info in describe_options()]
+
+    return router
+
+
+def _checkpoint_in_use(services: Services) -> str | None:
+    wanted = services.settings.current.sd_model_checkpoint
+    try:
+        if wanted:
+            return services.catalog.find_checkpoint(wanted).title
+    except NotFoundError:
+        return wanted
+    return next((file.title for file in services.catalog.checkpoints()), None)

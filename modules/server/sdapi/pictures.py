@@ -1,0 +1,72 @@
+"""Reading pictures: their parameters, and what they show."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, JsonValue
+
+from modules.domain.infotext import parse_infotext
+from modules.exceptions import NotFoundError
+from modules.imaging.decode import decode_base64, load_image
+from modules.imaging.metadata import read_infotext
+from modules.server.json_body import JsonRoute
+
+__all__ = ["pictures_router"]
+
+
+class PngInfoRequest(BaseModel):
+    """A picture."""
+
+    image: str | None = Field("", description="base64, with or without a data URI prefix")
+
+
+class PngInfoResponse(BaseModel):
+    """What the picture's file says about its making."""
+
+    info: str = Field(description="generation parameters as text, empty if there are none")
+    items: dict[str, JsonValue] = Field(description="all texts in the file")
+    parameters: dict[str, JsonValue] = Field(description="the parameters by name, as a paste reads them")
+
+
+class InterrogateRequest(BaseModel):
+    """A picture and who is to describe it."""
+
+    image: str | None = Field("", description="base64, with or without a data URI prefix")
+    model: Annotated[str | None, Field(description="clip or deepdanbooru")] = "clip"
+
+
+class InterrogateResponse(BaseModel):
+    """A description."""
+
+    caption: str
+
+
+def pictures_router() -> APIRouter:
+    """Routes that read pictures."""
+    router = APIRouter(route_class=JsonRoute, tags=["pictures"])
+
+    @router.post("/sdapi/v1/png-info")
+    def png_info(asked: PngInfoRequest) -> PngInfoResponse:
+        """Generation parameters in a picture of any supported format."""
+        if not (asked.image or "").strip():
+            return PngInfoResponse(info="", items={}, parameters={})
+        text, items = read_infotext(decode_base64(asked.image or "", field="image"))
+        if text is None:
+            return PngInfoResponse(info="", items=dict(items), parameters={})
+        parameters: dict[str, JsonValue] = {
+            key: list(value) if isinstance(value, list) else value
+            for key, value in parse_infotext(text).items()
+        }
+        return PngInfoResponse(info=text, items=dict(items), parameters=parameters)
+
+    @router.post("/sdapi/v1/interrogate")
+    def interrogate(asked: InterrogateRequest) -> InterrogateResponse:
+        """Describe a picture in words."""
+        if not asked.image:
+            raise NotFoundError("image", "Image not found")
+        load_image(decode_base64(asked.image, field="image"))
+        if asked.model not in ("clip", "deepdanbooru", "deepbooru"):
+            raise NotFoundError("model", "Model not found")
+        raise NotFoundError("model", f"no {asked.model} model for describing pictures is installed")
+
+    return router

@@ -1,0 +1,170 @@
+"""How far the caller's job is, and the buttons Interrupt and Skip."""
+
+import base64
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from modules.domain.job import JobState, JobView
+from modules.exceptions import NotFoundError
+from modules.jobs.service import JobService
+from modules.server.identity import Caller
+from modules.server.json_body import JsonRoute
+from modules.server.sdapi.tasks import TaskNames
+
+__all__ = ["InternalProgress", "Progress", "ProgressState", "progress_router"]
+
+
+class ProgressState(BaseModel):
+    """A1111's state of the current job."""
+
+    skipped: bool = False
+    interrupted: bool = False
+    stopping_generation: bool = False
+    job: str = ""
+    job_count: int = Field(0, description="pictures in all; 0 when nothing runs")
+    job_timestamp: str = "0"
+    job_no: int = Field(0, description="finished pictures")
+    sampling_step: int = 0
+    sampling_steps: int = 0
+
+
+class Progress(BaseModel):
+    """How far the caller's running job is."""
+
+    progress: float = Field(description="0 to 1")
+    eta_relative: float = Field(description="estimated seconds left")
+    state: ProgressState
+    current_image: str | None = Field(None, description="latest preview, JPEG as base64")
+    textinfo: str | None = None
+
+
+class InternalProgressRequest(BaseModel):
+    """Which task, and which preview the client has already."""
+
+    id_task: str | None = None
+    id_live_preview: int | None = -1
+    live_preview: bool | None = True
+
+
+class InternalProgress(BaseModel):
+    """Progress of one task, as A1111's page asks for it."""
+
+    active: bool
+    queued: bool
+    completed: bool
+    progress: float | None = None
+    eta: float | None = None
+    live_preview: str | None = Field(None, description="data URI, only when newer than id_live_preview")
+    id_live_preview: int | None = None
+    textinfo: str | None = None
+
+
+class PendingTasks(BaseModel):
+    """The caller's tasks that wait."""
+
+    size: int
+    tasks: list[str]
+
+
+def progress_router(jobs: JobService, tasks: TaskNames) -> APIRouter:
+    """Routes around the running job. A caller sees and steers his own jobs only."""
+    router = APIRouter(route_class=JsonRoute, tags=["progress"])
+
+    @router.get("/sdapi/v1/progress")
+    def progress(
+        caller: Caller,
+        skip_current_image: Annotated[bool, Query(description="leave the preview out")] = False,
+    ) -> Progress:
+        """How far the caller's running job is."""
+        view = _running(jobs, caller.name)
+        if view is None:
+            return Progress(progress=0.0, eta_relative=0.0, state=ProgressState())
+        wanted = jobs.wants(view.id)
+        state = ProgressState(
+            skipped=wanted.skip,
+            interrupted=wanted.interrupt or wanted.cancel,
+            job="scripts_txt2img",
+            job_count=max(1, view.images_total),
+            job_timestamp=time.strftime("%Y%m%d%H%M%S", time.localtime(view.started or view.created)),
+            job_no=view.images_done,
+            sampling_step=view.step,
+            sampling_steps=view.steps,
+        )
+        preview = None if skip_current_image or view.preview is None else _base64(view.preview)
+        return Progress(
+            progress=max(0.01, view.progress),  # clients take 0 for "nothing runs"
+            eta_relative=view.eta_seconds or 0.0,
+            state=state,
+            current_image=preview,
+            textinfo=view.text or None,
+        )
+
+    @router.post("/sdapi/v1/interrupt")
+    def interrupt(caller: Caller) -> dict[str, str]:
+        """Stop the caller's running jobs and keep what is finished."""
+        for view in jobs.active(caller.name):
+            if view.started is not None:
+                jobs.interrupt(view.id)
+        return {}
+
+    @router.post("/sdapi/v1/skip")
+    def skip(caller: Caller) -> None:
+        """End the caller's current picture early and go on with the next."""
+        for view in jobs.active(caller.name):
+            jobs.skip(view.id)
+
+    @router.post("/internal/progress")
+    def internal_progress(asked: InternalProgressRequest, caller: Caller) -> InternalProgress:
+        """Progress of a task that was started with ``force_task_id``, or of a job by its id."""
+        task = asked.id_task or ""
+        try:
+            view = jobs.owned_view(tasks.job_id(caller.name, task) or task, caller.name)
+        except NotFoundError:
+            return InternalProgress(active=False, queued=False, completed=False, textinfo="Waiting...")
+        return _internal(view, asked)
+
+    @router.get("/internal/pending-tasks")
+    def pending_tasks(caller: Caller) -> PendingTasks:
+        """The caller's jobs that wait."""
+        waiting = [view.id for view in jobs.active(caller.name) if view.state is JobState.QUEUED]
+        return PendingTasks(size=len(waiting), tasks=waiting)
+
+    return router
+
+
+def _running(jobs: JobService, owner: str) -> JobView | None:
+    """The owner's job on the device; if there is none, his first that waits."""
+    active = jobs.active(owner)
+    started = [view for view in active if view.started is not None]
+    return next(iter(started or active), None)
+
+
+def _internal(view: JobView, asked: InternalProgressRequest) -> InternalProgress:
+    if view.state is JobState.QUEUED:
+        text = f"In queue: {view.position}"
+        return InternalProgress(active=False, queued=True, completed=False, textinfo=text)
+    shown: dict[str, str | int] = {}
+    is_newer = view.preview_version > (asked.id_live_preview or -1)
+    if view.preview is not None and is_newer and asked.live_preview is not False:
+        shown = {
+            "live_preview": f"data:image/jpeg;base64,{_base64(view.preview)}",
+            "id_live_preview": view.preview_version,
+        }
+    return InternalProgress.model_validate(
+        {
+            "active": not view.state.is_final,
+            "queued": False,
+            "completed": view.state.is_final,
+            "progress": view.progress,
+            "eta": view.eta_seconds,
+            "textinfo": view.text or None,
+            **shown,
+        }
+    )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

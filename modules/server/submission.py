@@ -1,0 +1,68 @@
+"""Put a request into the queue: complete it, check all of it, only then accept it."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from modules.domain.request import GenerationRequest
+from modules.exceptions import NotFoundError
+from modules.generation.resolve import Catalogs, freeze_request, resolve
+from modules.server.errors import ForbiddenError
+from modules.server.identity import Principal
+from modules.services import Services
+from modules.settings.options import describe_options
+
+__all__ = ["check_settings_allowed", "submit_request"]
+
+_ADMIN_CATEGORIES = ("system", "hidden")
+_ADMIN_SECTIONS = ("saving-paths", "saving-to-dirs")
+_ADMIN_KEYS = (
+    "samples_filename_pattern",
+    "grid_filename_pattern",
+    "sd_checkpoints_limit",
+    "disabled_extensions",
+)
+
+
+def submit_request(services: Services, request: GenerationRequest, caller: Principal) -> str:
+    """Freeze a request, resolve it once so that mistakes come back now, and queue it.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        RequestError: something asked for cannot be done; ``field`` names it.
+        ForbiddenError: an artist overrides a setting of the server.
+        QueueFullError: too many jobs are waiting.
+    """
+    check_settings_allowed(request.override_settings, caller)
+    image = request.image_to_image
+    if image is not None:
+        for blob in filter(None, (*image.images, image.mask, image.latent_mask)):
+            if blob not in services.blobs:
+                raise NotFoundError("image_to_image", f"picture {blob[:16]!r} is not in the store")
+    frozen = freeze_request(request, services.settings.current)
+    resolve(frozen, Catalogs(services.catalog, services.networks, services.styles))
+    return services.jobs.submit(frozen, caller.name)
+
+
+def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> None:
+    """Refuse an artist the settings that are the server's: where files go and what they are called.
+
+    Raises:
+        ForbiddenError: naming the first such setting.
+    """
+    if not caller.is_admin:
+        for key in changes:
+            if key in _server_settings():
+                raise ForbiddenError(f"the setting {key} belongs to the administrator")
+
+
+@cache
+def _server_settings() -> frozenset[str]:
+    return frozenset(
+        info.key
+        for info in describe_options()
+        if info.section.category in _ADMIN_CATEGORIES
+        or info.section.id in _ADMIN_SECTIONS
+        or info.key in _ADMIN_KEYS
+    )

@@ -1,0 +1,116 @@
+"""A whole server without a model: real queue, catalogs and files, a stub for the engine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import httpx
+import torch
+from fastapi import FastAPI
+from safetensors.torch import save_file
+
+from modules.adapters.network_catalog import NetworkCatalog
+from modules.adapters.textual_inversion import EmbeddingCatalog
+from modules.checkpoints.catalog import ModelCatalog
+from modules.domain.styles import StyleCatalog
+from modules.imaging.blobs import BlobStore
+from modules.jobs.board import JobBoard
+from modules.jobs.queue import JobQueue
+from modules.jobs.service import JobService
+from modules.server.access import Access
+from modules.server.app import create_app
+from modules.services import Services
+from modules.settings.launch import Folders, LaunchOptions
+from modules.settings.store import SettingsStore
+from tests.server.doors import knock, make_access
+from tests.stub_runner import StubRunner
+
+T = TypeVar("T")
+
+
+class NoModels:
+    """Stands for the models in memory."""
+
+    def __init__(self) -> None:
+        self.unloaded = 0
+
+    def unload(self) -> None:
+        self.unloaded += 1
+
+
+@dataclass
+class Studio:
+    services: Services
+    runner: StubRunner
+    access: Access
+
+    @cached_property
+    def app(self) -> FastAPI:
+        return create_app(self.services, self.access)
+
+    def run(
+        self,
+        story: Callable[[httpx.AsyncClient], Awaitable[T]],
+        *,
+        client: str = "127.0.0.1",
+        base_url: str = "http://127.0.0.1:7860",
+    ) -> T:
+        """Let a client talk to the server."""
+
+        async def talk() -> T:
+            async with knock(self.app, client=client, base_url=base_url) as connection:
+                connection.timeout = httpx.Timeout(60)
+                return await asyncio.wait_for(story(connection), 60)
+
+        return asyncio.run(talk())
+
+    def request(self, method: str, path: str, **options: object) -> httpx.Response:
+        """One request without any frills; options are httpx's."""
+        return self.run(lambda client: client.request(method, path, **cast("dict[str, Any]", options)))
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, body: object = None, **options: object) -> httpx.Response:
+        return self.request("POST", path, json=body, **options)
+
+
+@contextmanager
+def open_studio(
+    root: Path, *, limit: int = 100, step_seconds: float = 0.0, start: bool = True, **access: object
+) -> Iterator[Studio]:
+    folders = Folders.below(root)
+    checkpoints = folders.models / "Stable-diffusion"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    save_file({"weight": torch.zeros(1)}, checkpoints / "tiny.safetensors")
+    catalog = ModelCatalog(folders)
+    catalog.refresh()
+    jobs = JobService(JobQueue(folders.data / "jobs.sqlite3", limit=limit), JobBoard())
+    runner = StubRunner(jobs, folders.outputs, step_seconds=step_seconds)
+    services = Services(
+        options=LaunchOptions(folders, api=True),
+        settings=SettingsStore(folders.data / "config.json"),
+        catalog=catalog,
+        networks=NetworkCatalog(
+            (folders.models / "Lora",), (folders.models / "hypernetworks",), catalog.store
+        ),
+        embeddings=EmbeddingCatalog((folders.embeddings,), catalog.store),
+        styles=StyleCatalog((root / "styles.csv",)),
+        jobs=jobs,
+        blobs=BlobStore(folders.data / "blobs"),
+        models=cast("Any", NoModels()),
+        runner=cast("Any", runner),
+    )
+    studio = Studio(services, runner, make_access(root, **{"api_open": True, **access}))
+    if start:
+        runner.start()
+    try:
+        yield studio
+    finally:
+        runner.stop()
+        jobs.close()
+        studio.access.accounts.close()
