@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 __all__ = ["Folders", "LaunchOptions"]
 
@@ -48,7 +49,7 @@ class LaunchOptions:
         api: opens /sdapi/v1 to local clients on a loopback bind.
         api_auth: ``(user, password)`` pairs for HTTP Basic on the API.
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
-        precision: "auto" or "full" (fp32 everywhere).
+        precision: "auto", "full" (fp32 everywhere) or "half".
         checkpoint: checkpoint to load at start, by any of its names; None is the setting's.
         open_browser: open the page, with a one-time login link, when the server is ready.
     """
@@ -61,8 +62,8 @@ class LaunchOptions:
     api_auth: tuple[tuple[str, str], ...] = ()
     api_server_stop: bool = False
     device: str = "auto"
-    precision: str = "auto"
-    attention: str = "auto"
+    precision: Literal["auto", "full", "half"] = "auto"
+    attention: Literal["auto", "sdpa", "sliced", "xformers"] = "auto"
     checkpoint: str | None = None
     vae_path: Path | None = None
     hashing: bool = True

@@ -33,6 +33,7 @@ SAMPLERS = (
         default_scheduler="karras",
         second_order=True,
         brownian=True,
+        uses_s_noise=True,
         default_eta=1.0,
     ),
     SamplerSpec(
@@ -41,6 +42,7 @@ SAMPLERS = (
         ("k_dpmpp_2m_sde",),
         default_scheduler="exponential",
         brownian=True,
+        uses_s_noise=True,
         default_eta=1.0,
     ),
     SamplerSpec(
@@ -49,6 +51,7 @@ SAMPLERS = (
         ("k_dpmpp_2m_sde_heun",),
         default_scheduler="exponential",
         brownian=True,
+        uses_s_noise=True,
         default_eta=1.0,
     ),
     SamplerSpec(
@@ -58,6 +61,7 @@ SAMPLERS = (
         default_scheduler="karras",
         uses_ensd=True,
         second_order=True,
+        uses_s_noise=True,
         default_eta=1.0,
     ),
     SamplerSpec(
@@ -67,6 +71,7 @@ SAMPLERS = (
         default_scheduler="exponential",
         discard_next_to_last_sigma=True,
         brownian=True,
+        uses_s_noise=True,
         default_eta=1.0,
     ),
     SamplerSpec(
@@ -76,9 +81,9 @@ SAMPLERS = (
         uses_ensd=True,
         default_eta=1.0,
     ),
-    SamplerSpec("Euler", sample_euler, ("k_euler",)),
+    SamplerSpec("Euler", sample_euler, ("k_euler",), uses_churn=True, uses_s_noise=True),
     SamplerSpec("LMS", sample_lms, ("k_lms",)),
-    SamplerSpec("Heun", sample_heun, ("k_heun",), second_order=True),
+    SamplerSpec("Heun", sample_heun, ("k_heun",), second_order=True, uses_churn=True, uses_s_noise=True),
     SamplerSpec(
         "DPM2",
         sample_dpm2,
@@ -86,6 +91,8 @@ SAMPLERS = (
         default_scheduler="karras",
         second_order=True,
         discard_next_to_last_sigma=True,
+        uses_churn=True,
+        uses_s_noise=True,
     ),
     SamplerSpec(
         "DPM2 a",
@@ -95,9 +102,12 @@ SAMPLERS = (
         uses_ensd=True,
         second_order=True,
         discard_next_to_last_sigma=True,
+        uses_s_noise=True,
         default_eta=1.0,
     ),
-    SamplerSpec("DPM fast", sample_dpm_fast, ("k_dpm_fast",), uses_ensd=True, default_eta=1.0),
+    SamplerSpec(
+        "DPM fast", sample_dpm_fast, ("k_dpm_fast",), uses_ensd=True, uses_s_noise=True, default_eta=1.0
+    ),
     SamplerSpec("DPM adaptive", sample_dpm_adaptive, ("k_dpm_ad",), uses_ensd=True, default_eta=1.0),
     SamplerSpec("Restart", sample_restart, ("restart",), default_scheduler="karras", second_order=True),
     SamplerSpec("DDIM", sample_ddim, ("ddim",), kind="timestep", default_eta=0.0),

@@ -1,7 +1,7 @@
 """What a sampler is called, which function it is, and what it may be told."""
 
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -9,8 +9,12 @@ from torch import Tensor
 from modules.diffusion.noise import NoiseSource
 from modules.diffusion.sampling import Sampler, SamplerState
 from modules.diffusion.schedule import NoiseSchedule
+from modules.exceptions import RequestError
 
-__all__ = ["SampleFunction", "SamplerOptions", "SamplerSpec", "UniPcOptions"]
+__all__ = ["SampleFunction", "SamplerOptions", "SamplerSpec", "UniPcOptions", "UniPcSkipType", "UniPcVariant"]
+
+UniPcVariant = Literal["bh1", "bh2", "vary_coeff"]
+UniPcSkipType = Literal["time_uniform", "time_quadratic", "logSNR"]
 
 
 @dataclass(frozen=True)
@@ -20,14 +24,18 @@ class UniPcOptions:
     Attributes:
         variant: bh1 and bh2 are the paper's two choices of B(h); vary_coeff has coefficients of its own.
         skip_type: how time is divided.
-        order: accuracy of the predictor; never more than there are steps.
+        order: accuracy of the predictor, 1 or more; with fewer steps than that, as many as there are.
         lower_order_final: lower the order in the last steps, which helps with few of them.
     """
 
-    variant: Literal["bh1", "bh2", "vary_coeff"] = "bh1"
-    skip_type: Literal["time_uniform", "time_quadratic", "logSNR"] = "time_uniform"
+    variant: UniPcVariant = "bh1"
+    skip_type: UniPcSkipType = "time_uniform"
     order: int = 3
     lower_order_final: bool = True
+
+    def __post_init__(self) -> None:
+        if self.order < 1:
+            raise RequestError("uni_pc_order", f"UniPC's order must be 1 or more, not {self.order}.")
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,9 @@ class SamplerOptions:
             schedule, also where sampling starts in its middle.
         from_latent: sampling starts from a noised picture, not from noise.
         unipc: settings of UniPC.
+
+    Raises:
+        RequestError: a value no method can work with.
     """
 
     schedule: NoiseSchedule
@@ -60,6 +71,12 @@ class SamplerOptions:
     brownian_range: tuple[float, float] = (0.0, 0.0)
     from_latent: bool = False
     unipc: UniPcOptions = field(default_factory=UniPcOptions)
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.eta) and self.eta >= 0):
+            raise RequestError("eta", f"Eta must be 0 or more, not {self.eta:g}.")
+        if not (isfinite(self.s_churn) and self.s_churn >= 0):
+            raise RequestError("s_churn", f"Sigma churn must be 0 or more, not {self.s_churn:g}.")
 
     @property
     def churn_ceiling(self) -> float:
@@ -98,6 +115,8 @@ class SamplerSpec:
         second_order: asks twice a step; prompt editing then counts every question as a step.
         discard_next_to_last_sigma: make one noise level more and leave out the last but one.
         brownian: draws from the image's Brownian path.
+        uses_churn: reads s_churn, s_tmin and s_tmax.
+        uses_s_noise: reads s_noise.
         default_eta: eta unless the user says otherwise; None if the method has none.
         cfg_scale_multiplier: applied to the user's cfg_scale.
         consistency: samples on the table of a latent consistency model.
@@ -112,6 +131,8 @@ class SamplerSpec:
     second_order: bool = False
     discard_next_to_last_sigma: bool = False
     brownian: bool = False
+    uses_churn: bool = False
+    uses_s_noise: bool = False
     default_eta: float | None = None
     cfg_scale_multiplier: float = 1.0
     consistency: bool = False

@@ -1,0 +1,146 @@
+"""The command line: flags under A1111's names, and a few commands beside running the server."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from modules.settings.launch import Folders, LaunchOptions
+
+__all__ = ["build_parser", "launch_options", "main"]
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - only with --listen, and then only for users or tokens
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All flags and commands."""
+    parser = argparse.ArgumentParser(
+        prog="webui.py",
+        description="A browser studio for Stable Diffusion. Without a command it runs the server.",
+    )
+    _add_folders(parser)
+    _add_server(parser)
+    _add_device(parser)
+    parser.add_argument("--loglevel", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("train", help="train a model", add_help=False)
+    commands.add_parser("verify-golden", help="compare with the reference pictures", add_help=False)
+    return parser
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("folders")
+    group.add_argument("--data-dir", type=Path, default=ROOT, help="root of data/, models/ and outputs/")
+    group.add_argument("--models-dir", type=Path, help="models/ elsewhere")
+    group.add_argument(
+        "--ckpt-dir", type=Path, action="append", default=[], help="one more checkpoint folder"
+    )
+    group.add_argument("--vae-dir", type=Path, action="append", default=[], help="one more VAE folder")
+    group.add_argument("--lora-dir", type=Path, action="append", default=[], help="one more LoRA folder")
+    group.add_argument("--embeddings-dir", type=Path, help="textual inversions elsewhere")
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("server")
+    group.add_argument("--port", type=int, default=7860)
+    group.add_argument("--listen", action="store_true", help="serve the network, with users or tokens only")
+    group.add_argument("--server-name", help="address to bind instead of 127.0.0.1")
+    group.add_argument("--allowed-host", action="append", default=[], help="one more Host name to answer to")
+    group.add_argument("--api", action="store_true", help="open /sdapi/v1 to programs on this machine")
+    group.add_argument("--api-auth", default="", help="user:password[,user:password] for the API")
+    group.add_argument("--api-server-stop", action="store_true", help="allow stopping the server by API")
+    group.add_argument("--tls-certfile", type=Path)
+    group.add_argument("--tls-keyfile", type=Path)
+    group.add_argument("--no-browser", action="store_true", help="do not open the page")
+    group.add_argument("--theme", choices=("light", "dark"))
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("models and device")
+    group.add_argument("--ckpt", help="checkpoint to start with, by file name, title or hash")
+    group.add_argument("--vae-path", type=Path, help="VAE for every checkpoint")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    group.add_argument("--precision", choices=("auto", "full", "half"), default="auto")
+    group.add_argument("--attention", choices=("auto", "sdpa", "xformers", "sliced"), default="auto")
+    group.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes all cores")
+    group.add_argument("--no-hashing", action="store_true", help="do not compute model hashes")
+
+
+def launch_options(arguments: argparse.Namespace) -> LaunchOptions:
+    """Parsed flags as the frozen value that the rest of the program reads."""
+    base = Folders.below(arguments.data_dir.resolve())
+    folders = Folders(
+        data=base.data,
+        models=(arguments.models_dir or base.models).resolve(),
+        outputs=base.outputs,
+        embeddings=(arguments.embeddings_dir or base.embeddings).resolve(),
+        extensions=base.extensions,
+        extra_checkpoints=tuple(arguments.ckpt_dir),
+        extra_vaes=tuple(arguments.vae_dir),
+        extra_loras=tuple(arguments.lora_dir),
+    )
+    return LaunchOptions(
+        folders=folders,
+        host=arguments.server_name or (ANY_ADDRESS if arguments.listen else LOOPBACK),
+        port=arguments.port,
+        listen=arguments.listen,
+        api=arguments.api,
+        api_auth=_credentials(arguments.api_auth),
+        api_server_stop=arguments.api_server_stop,
+        device=arguments.device,
+        precision=arguments.precision,
+        attention=arguments.attention,
+        checkpoint=arguments.ckpt,
+        vae_path=arguments.vae_path,
+        hashing=not arguments.no_hashing,
+        open_browser=not arguments.no_browser,
+        theme=arguments.theme,
+        tls_certfile=arguments.tls_certfile,
+        tls_keyfile=arguments.tls_keyfile,
+        allowed_hosts=tuple(arguments.allowed_host),
+        threads=arguments.threads,
+    )
+
+
+def _credentials(text: str) -> tuple[tuple[str, str], ...]:
+    """``user:password,user2:password2`` as pairs; a part without a colon is refused.
+
+    Raises:
+        SystemExit: the text has another form.
+    """
+    pairs = [tuple(part.split(":", 1)) for part in text.split(",") if part]
+    if any(len(pair) != 2 for pair in pairs):
+        raise SystemExit("--api-auth wants user:password[,user:password]")
+    return tuple((pair[0], pair[1]) for pair in pairs)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    # imports follow the command: training needs no page, and the page should come up fast
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command is None:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    logging.basicConfig(
+        level=arguments.loglevel.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    if arguments.command == "train":
+        from modules.training.command import main as train
+
+        return train(rest)
+    if arguments.command == "verify-golden":
+        from tests.golden.verify import verify_golden
+
+        return verify_golden(rest)
+    from modules.app import run
+
+    return run(launch_options(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""What an image coroutine asks of the engine, and what it tells.
+
+A coroutine yields one of these and is sent the answer. Everything else (encoding prompts, decoding
+latents) it does itself while it runs, since the engine runs one coroutine at a time.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from modules.adapters.patches import Patch
+from modules.checkpoints.model import LoadedModel
+from modules.diffusion.sampling import SamplerState
+
+__all__ = [
+    "HALT",
+    "Answer",
+    "Effect",
+    "FinishedImage",
+    "Halt",
+    "ImageCoroutine",
+    "ImageFacts",
+    "ModelKey",
+    "PassDone",
+    "Stage",
+    "Predict",
+    "StepEnd",
+    "UseModel",
+    "use_model",
+]
+
+Stage = Literal["first", "hires"]
+
+
+@dataclass(frozen=True)
+class ModelKey:
+    """Which weights an image needs: checkpoint and VAE by path ("" is the VAE baked in), and patches."""
+
+    checkpoint: str
+    vae: str = ""
+    patches: tuple[Patch, ...] = ()
+    tiling: bool = False
+
+
+@dataclass(frozen=True)
+class UseModel:
+    """Make these weights current; answered with the :class:`LoadedModel`, valid until the next yield."""
+
+    key: ModelKey
+
+
+@dataclass(frozen=True)
+class Predict:
+    """One network call on one or more rows; answered with the output, (N, C, h, w) float32.
+
+    Attributes:
+        x: (N, C_in, h, w), already scaled to the network's input, concatenated channels included.
+        timesteps: (N,) float32.
+        context: (N, T, D).
+        vector: (N, A) or None.
+    """
+
+    key: ModelKey
+    x: Tensor
+    timesteps: Tensor
+    context: Tensor
+    vector: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """A sampling step has ended; the engine may store ``state``, draw a preview, stop the image.
+
+    Attributes:
+        denoised: latest x0, (1, C, h, w).
+        calls: denoiser calls so far in this pass; prompt editing counts them.
+        step, steps: place in this pass.
+    """
+
+    stage: Stage
+    state: SamplerState
+    denoised: Tensor
+    calls: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class PassDone:
+    """A sampling pass has ended with this latent; a later resume starts behind it."""
+
+    stage: Stage
+    latent: Tensor
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What the infotext must say and only turns out while a picture is made.
+
+    Attributes:
+        adapters: ``Lora hashes``, ``TI hashes`` ... in the order in which they apply.
+        emphasised: the prompts use emphasis.
+        uses_mask_conditioning: an inpainting checkpoint saw the mask.
+        edits_images: the checkpoint takes an image CFG scale.
+        comments: what could not be honoured, one sentence each.
+    """
+
+    adapters: tuple[tuple[str, str], ...] = ()
+    emphasised: bool = False
+    uses_mask_conditioning: bool = False
+    edits_images: bool = False
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FinishedImage:
+    """A picture as it left the VAE.
+
+    Attributes:
+        pixels: (H, W, 3) uint8.
+        latent: what it was decoded from, (1, C, h, w).
+        complete: False when it was ended early.
+    """
+
+    pixels: np.ndarray
+    latent: Tensor
+    facts: ImageFacts = ImageFacts()
+    complete: bool = True
+
+
+class Halt(Enum):
+    """Answer to a :class:`StepEnd`: end the picture here with what there is."""
+
+    NOW = "now"
+
+
+HALT = Halt.NOW
+
+Effect = UseModel | Predict | StepEnd | PassDone
+Answer = LoadedModel | Tensor | Halt | None
+ImageCoroutine = Generator[Effect, Answer, FinishedImage]
+
+
+def use_model(key: ModelKey) -> Generator[Effect, Answer, LoadedModel]:
+    """Make weights current; the model is valid until the next yield."""
+    model = yield UseModel(key)
+    if not isinstance(model, LoadedModel):
+        raise TypeError(f"a story asked for a model and was sent {type(model).__name__}")
+    return model

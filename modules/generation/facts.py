@@ -1,0 +1,37 @@
+"""Collect what the infotext says beyond the plan."""
+
+from dataclasses import replace
+
+from modules.adapters.network_catalog import lora_hashes
+from modules.adapters.patches import patch_comments
+from modules.checkpoints.model import LoadedModel
+from modules.generation.effects import ImageFacts
+from modules.generation.story import Story
+
+__all__ = ["gather_facts", "merge_facts"]
+
+
+def gather_facts(story: Story, model: LoadedModel, prompts: ImageFacts) -> ImageFacts:
+    """Facts of the first pass: adapters in the order in which they apply, kind of checkpoint."""
+    plan = story.plan
+    hashes = lora_hashes(plan.model.patches) if plan.settings.lora_add_hashes_to_infotext else ""
+    loras = (("Lora hashes", hashes),) if hashes else ()
+    return replace(
+        prompts,
+        adapters=loras + prompts.adapters,
+        comments=patch_comments(model) + prompts.comments,
+        uses_mask_conditioning=model.family.extra_channels == "inpaint",
+        edits_images=model.family.extra_channels == "edit",
+    )
+
+
+def merge_facts(first: ImageFacts, second: ImageFacts) -> ImageFacts:
+    """Facts of a picture whose second pass had prompts of its own."""
+    new = tuple(entry for entry in second.adapters if entry not in first.adapters)
+    comments = tuple(comment for comment in second.comments if comment not in first.comments)
+    return replace(
+        first,
+        adapters=first.adapters + new,
+        emphasised=first.emphasised or second.emphasised,
+        comments=first.comments + comments,
+    )

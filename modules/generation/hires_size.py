@@ -1,0 +1,42 @@
+"""Target size of the hires pass; A1111's arithmetic."""
+
+from dataclasses import dataclass
+
+from modules.domain.request import Hires
+
+__all__ = ["HiresSize", "hires_size"]
+
+
+@dataclass(frozen=True)
+class HiresSize:
+    """Pixels to upscale to, and how many latent cells to cut off in all so that the target remains."""
+
+    upscale_width: int
+    upscale_height: int
+    crop_x: int = 0
+    crop_y: int = 0
+
+    @property
+    def width(self) -> int:
+        """Pixels of the second pass."""
+        return self.upscale_width - self.crop_x * 8
+
+    @property
+    def height(self) -> int:
+        """Pixels of the second pass."""
+        return self.upscale_height - self.crop_y * 8
+
+
+def hires_size(width: int, height: int, hires: Hires) -> HiresSize:
+    """Size by factor, by one side (the other follows), or by both (cover, then crop)."""
+    if hires.resize_x == 0 and hires.resize_y == 0:
+        return HiresSize(int(width * hires.scale), int(height * hires.scale))
+    if hires.resize_y == 0:
+        return HiresSize(hires.resize_x, hires.resize_x * height // width)
+    if hires.resize_x == 0:
+        return HiresSize(hires.resize_y * width // height, hires.resize_y)
+    if width / height < hires.resize_x / hires.resize_y:
+        up_width, up_height = hires.resize_x, hires.resize_x * height // width
+    else:
+        up_width, up_height = hires.resize_y * width // height, hires.resize_y
+    return HiresSize(up_width, up_height, (up_width - hires.resize_x) // 8, (up_height - hires.resize_y) // 8)

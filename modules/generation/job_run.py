@@ -1,0 +1,249 @@
+"""One generation job on the engine: starts its images, listens to them, saves what they make."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from PIL import Image
+from torch import Tensor
+
+from modules.domain.job import JobState, ResultImage
+from modules.exceptions import WebuiError
+from modules.generation.effects import FinishedImage, ImageCoroutine, PassDone, StepEnd
+from modules.generation.engine import Engine, ImageTask
+from modules.generation.failures import readable_error
+from modules.generation.plan import GenerationPlan, ImagePlan
+from modules.generation.preview import preview_jpeg
+from modules.generation.step_store import ImageMemory, StepStore
+from modules.jobs.queue import Job, Outcome
+from modules.jobs.service import Control, JobService
+
+__all__ = ["ImageOutput", "JobRun", "RunKit"]
+
+log = logging.getLogger(__name__)
+
+STORE_EVERY = 2.0  # seconds between stored step states: what a crash can cost
+PREVIEW_SHARE = 8  # a preview may take one part in so many of the time between two previews
+PREVIEW_MIN = 0.12  # seconds between previews at least; the eye and the network need no more
+
+
+class ImageOutput(Protocol):
+    """Turns finished pixels into saved pictures and the job's ``info`` text."""
+
+    def save(self, image: ImagePlan, finished: FinishedImage) -> ResultImage:
+        """Composite, write and describe one picture."""
+        ...
+
+    def close(self, images: tuple[ResultImage, ...]) -> tuple[tuple[ResultImage, ...], str]:
+        """Write grids; returns them and the job's ``info`` as JSON text."""
+        ...
+
+
+Story = Callable[[ImagePlan, ImageMemory], ImageCoroutine]
+
+
+@dataclass(frozen=True)
+class RunKit:
+    """What every job run uses."""
+
+    jobs: JobService
+    engine: Engine
+    steps: StepStore
+    draw: Callable[[GenerationPlan, Tensor], Image.Image]
+
+
+@dataclass
+class _Progress:
+    """Place of one running image."""
+
+    steps_done: int = 0
+    latest: Tensor | None = None
+
+
+class JobRun:
+    """Runs a plan's images batch by batch; the engine calls back as their listener."""
+
+    def __init__(
+        self, job: Job, plan: GenerationPlan, story: Story, output: ImageOutput, kit: RunKit
+    ) -> None:
+        self.job_id = job.id
+        self.owner = job.owner
+        self.plan = plan
+        self.ended = False
+        self._story = story
+        self._output = output
+        self._kit = kit
+        self._running: dict[ImageTask, _Progress] = {}
+        self._done = {image.index for image in kit.jobs.finished_images(job.id)}
+        self._batches = self._pending_batches()
+        self._started = time.monotonic()
+        self._last_stored = self._started
+        self._next_preview = 0.0
+        self._control = Control()
+        self._work_left = sum(plan.steps_total for image in plan.images if image.index not in self._done)
+        self._work_done = 0
+        self._work = max(1, self._work_left)
+        self._comments = list(plan.comments)
+
+    @property
+    def tasks(self) -> tuple[ImageTask, ...]:
+        """Images in the engine."""
+        return tuple(self._running)
+
+    def advance(self) -> None:
+        """Start the next batch when the last one is through; end the job when none is left."""
+        while not self._running and not self.ended:
+            batch = next(self._batches, None)
+            if batch is None:
+                self._finish(JobState.DONE)
+                return
+            for image in batch:
+                if self.ended:
+                    return
+                self._start(image)
+
+    def steer(self) -> None:
+        """Do what the owner wants of the job: pause, cancel. The rest happens at step ends."""
+        self._control = self._kit.jobs.wants(self.job_id)
+        for task in self._running:
+            task.paused = self._control.pause
+        if self._control.cancel:
+            self._finish(JobState.CANCELLED)
+        elif self._control.interrupt and self._control.pause:
+            self._finish(JobState.DONE)
+
+    def abandon(self) -> None:
+        """Take the images out of the engine without ending the job (server shutdown)."""
+        self._stop_tasks()
+        self.ended = True
+
+    # --- what the engine tells -------------------------------------------------------------------
+
+    def started(self, task: ImageTask) -> None:
+        """See :class:`~modules.generation.engine.ImageListener`."""
+        self._running[task] = _Progress()
+
+    def step_ended(self, task: ImageTask, step: StepEnd) -> bool:
+        """See :class:`~modules.generation.engine.ImageListener`."""
+        progress = self._running[task]
+        before_hires = self.plan.first.steps if step.stage == "hires" else 0
+        total = min(before_hires + step.step, self.plan.steps_total)
+        self._work_done += max(0, total - progress.steps_done)
+        progress.steps_done, progress.latest = total, step.denoised
+        self._control = self._kit.jobs.wants(self.job_id)
+        self._store(task, step)
+        self._report(step)
+        return self._control.interrupt or self._control.skip
+
+    def pass_ended(self, task: ImageTask, done: PassDone) -> None:
+        """See :class:`~modules.generation.engine.ImageListener`."""
+        if done.stage == "first" and self.plan.hires is not None:
+            self._kit.steps.save_pass(self.job_id, task.index, done)
+
+    def finished(self, task: ImageTask, image: FinishedImage) -> None:
+        """See :class:`~modules.generation.engine.ImageListener`."""
+        progress = self._running.pop(task, _Progress())
+        self._work_done += max(0, self.plan.steps_total - progress.steps_done)
+        self._comments += [comment for comment in image.facts.comments if comment not in self._comments]
+        try:
+            result = self._output.save(self.plan.images[task.index], image)
+            self._kit.jobs.add_image(self.job_id, result)
+        except Exception as error:  # noqa: BLE001 - the boundary: what cannot be saved ends this job only
+            self._fail(error)
+            return
+        if self._control.interrupt and not self._running:
+            self._finish(JobState.DONE)
+        elif not self._running:
+            if self._control.skip:
+                self._kit.jobs.acknowledge_skip(self.job_id)
+            self.advance()
+
+    def failed(self, task: ImageTask, error: Exception) -> None:
+        """See :class:`~modules.generation.engine.ImageListener`."""
+        self._running.pop(task, None)
+        self._fail(error)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _pending_batches(self) -> Iterator[tuple[ImagePlan, ...]]:
+        size = self.plan.request.batch_size
+        for start in range(0, len(self.plan.images), size):
+            batch = self.plan.images[start : start + size]
+            yield tuple(image for image in batch if image.index not in self._done)
+
+    def _start(self, image: ImagePlan) -> None:
+        memory = self._kit.steps.recall(self.job_id, image.index)
+        self._kit.engine.start(self._story(image, memory), self, image.index)
+
+    def _store(self, task: ImageTask, step: StepEnd) -> None:
+        now = time.monotonic()
+        if now - self._last_stored >= STORE_EVERY:
+            self._last_stored = now
+            self._kit.steps.save_step(self.job_id, task.index, step)
+
+    def _report(self, step: StepEnd) -> None:
+        fraction = min(1.0, self._work_done / self._work)
+        elapsed = time.monotonic() - self._started
+        eta = elapsed / fraction - elapsed if fraction > 0 else None
+        jobs = self._kit.jobs
+        preview = self._preview()
+        if preview is None:
+            jobs.report(
+                self.job_id, progress=fraction, step=step.step, steps=step.steps, eta_seconds=eta, text=""
+            )
+        else:
+            jobs.report(
+                self.job_id,
+                progress=fraction,
+                step=step.step,
+                steps=step.steps,
+                eta_seconds=eta,
+                text="",
+                preview=preview,
+            )
+
+    def _preview(self) -> bytes | None:
+        now = time.monotonic()
+        if not self.plan.settings.live_previews_enable or now < self._next_preview:
+            return None
+        latents = [progress.latest for progress in self._running.values() if progress.latest is not None]
+        if not self.plan.settings.show_progress_grid:
+            latents = latents[:1]
+        jpeg = preview_jpeg([self._kit.draw(self.plan, latent) for latent in latents])
+        cost = time.monotonic() - now
+        self._next_preview = now + max(PREVIEW_MIN, PREVIEW_SHARE * cost)
+        return jpeg
+
+    def _finish(self, state: Literal[JobState.DONE, JobState.CANCELLED]) -> None:
+        if self.ended:
+            return
+        self._stop_tasks()
+        jobs = self._kit.jobs
+        try:
+            grids, info = self._output.close(jobs.finished_images(self.job_id))
+            for grid in grids:
+                jobs.add_image(self.job_id, grid)
+        except Exception as error:  # noqa: BLE001 - the boundary, as above
+            self._fail(error)
+            return
+        self._end(Outcome(state, comments=tuple(self._comments), info=info))
+
+    def _fail(self, error: Exception) -> None:
+        if self.ended:
+            return
+        self._stop_tasks()
+        log.warning("job %s failed: %s", self.job_id, error, exc_info=not isinstance(error, WebuiError))
+        self._end(Outcome(JobState.FAILED, error=readable_error(error), comments=tuple(self._comments)))
+
+    def _end(self, outcome: Outcome) -> None:
+        self.ended = True
+        self._kit.jobs.charge(self.job_id, time.monotonic() - self._started)
+        self._kit.jobs.finish(self.job_id, outcome)
+        self._kit.steps.forget(self.job_id)
+
+    def _stop_tasks(self) -> None:
+        for task in tuple(self._running):
+            task.stop()
+        self._running.clear()

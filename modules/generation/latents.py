@@ -1,0 +1,40 @@
+"""Between pictures and latents: A1111's scaling, truncation and posterior noise."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modules.checkpoints.model import LoadedModel
+from modules.exceptions import NumericalError
+
+__all__ = ["decode_latent", "encode_pixels", "pixels_to_tensor"]
+
+
+def pixels_to_tensor(pixels: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8 to (1, 3, H, W) float32 in [-1, 1]."""
+    scaled = pixels.astype(np.float32) / 255.0
+    return torch.from_numpy(np.moveaxis(scaled, 2, 0))[None] * 2.0 - 1.0
+
+
+def encode_pixels(model: LoadedModel, pixels: Tensor, seed: int) -> Tensor:
+    """Picture (1, 3, H, W) in [-1, 1] to a scaled latent (1, C, H/8, W/8) float32 on the CPU.
+
+    The posterior is sampled with noise from the image's own seed. (A1111 takes it from whatever state
+    the global generator is in; its spread is about 1e-3, below a grey level.)
+    """
+    mean, logvar = model.encode(pixels)
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
+    return (mean + torch.exp(0.5 * logvar) * noise) * model.latent_scale
+
+
+def decode_latent(model: LoadedModel, latent: Tensor) -> np.ndarray:
+    """Scaled latent (1, C, h, w) to a picture (8h, 8w, 3) uint8; values are cut, not rounded, as A1111 does.
+
+    Raises:
+        NumericalError: the VAE's output holds NaN.
+    """
+    decoded = model.decode(latent / model.latent_scale)[0]
+    if bool(torch.isnan(decoded).any()):
+        raise NumericalError("VAE", "the VAE produced NaN; run it in 32-bit floats (--no-half-vae)")
+    unit = ((decoded + 1.0) / 2.0).clamp(0.0, 1.0)
+    return (255.0 * unit.permute(1, 2, 0).numpy()).astype(np.uint8)

@@ -1,0 +1,96 @@
+"""Checkpoints in memory: which are loaded, which adapters are applied, what to drop."""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from modules.adapters.patches import Patch, apply_patches
+from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.files import CheckpointFile, VaeFile
+from modules.checkpoints.loader import load_model
+from modules.checkpoints.model import LoadedModel
+from modules.generation.effects import ModelKey
+from modules.runtime.device import Runtime
+
+__all__ = ["ModelPool"]
+
+log = logging.getLogger(__name__)
+
+
+class ModelPool:
+    """The loaded models, most recently used last; used by the engine's thread only.
+
+    Args:
+        capacity: how many checkpoints stay in memory (setting ``sd_checkpoints_limit``).
+        on_drop: told when a model leaves, so that nobody else keeps it in memory.
+    """
+
+    def __init__(
+        self,
+        catalog: ModelCatalog,
+        runtime: Runtime,
+        *,
+        capacity: int = 1,
+        on_drop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._catalog = catalog
+        self._runtime = runtime
+        self._capacity = capacity
+        self._on_drop = on_drop
+        self._loaded: OrderedDict[tuple[str, str], LoadedModel] = OrderedDict()
+        self._in_force: dict[tuple[str, str], tuple[tuple[Patch, ...], bool]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def runtime(self) -> Runtime:
+        """Device and precision of every model."""
+        return self._runtime
+
+    def loaded(self) -> tuple[LoadedModel, ...]:
+        """Models in memory, the current one last."""
+        with self._lock:
+            return tuple(self._loaded.values())
+
+    def use(self, key: ModelKey) -> LoadedModel:
+        """Return the model with exactly the wanted adapters applied, loading it if need be.
+
+        Raises:
+            CheckpointError, AdapterError: a file cannot be used.
+        """
+        model = self._get(key)
+        identity, wanted = (key.checkpoint, key.vae), (key.patches, key.tiling)
+        if self._in_force.get(identity) != wanted:
+            self._in_force.pop(identity, None)  # unknown while it changes
+            apply_patches(model, key.patches)
+            model.set_tiling(key.tiling)
+            self._in_force[identity] = wanted
+        return model
+
+    def unload(self) -> None:
+        """Drop every model; the next job loads what it needs."""
+        with self._lock:
+            self._loaded.clear()
+            self._in_force.clear()
+        self._on_drop()
+
+    def _get(self, key: ModelKey) -> LoadedModel:
+        identity = (key.checkpoint, key.vae)
+        with self._lock:
+            if identity in self._loaded:
+                self._loaded.move_to_end(identity)
+                return self._loaded[identity]
+            while len(self._loaded) >= self._capacity:
+                dropped, _ = self._loaded.popitem(last=False)
+                self._in_force.pop(dropped, None)
+                log.info("dropping %s from memory", Path(dropped[0]).name)
+                self._on_drop()
+        path = Path(key.checkpoint)
+        listed = next((file for file in self._catalog.checkpoints() if file.path == path), None)
+        file = listed or CheckpointFile(path, path.name, self._catalog.store)  # gone: loading says so
+        vae = VaeFile(Path(key.vae), self._catalog.store) if key.vae else None
+        model = load_model(file, vae, self._runtime)
+        with self._lock:
+            self._loaded[identity] = model
+        return model

@@ -1,0 +1,207 @@
+"""From finished pixels to saved pictures: compositing, infotext, file, and A1111's ``info`` text."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from PIL import Image
+
+from modules.domain.job import ResultImage
+from modules.generation.effects import FinishedImage, ImageFacts
+from modules.generation.parameters import VERSION, extra_parameters, infotext_for
+from modules.generation.plan import GenerationPlan, ImagePlan
+from modules.generation.sources import PreparedSource
+from modules.imaging.blobs import BlobStore
+from modules.imaging.filenames import NameFacts
+from modules.imaging.grid import grid_rows, image_grid
+from modules.imaging.metadata import encode_image, fitting_format
+from modules.imaging.writer import ImageWriter, OutputKind
+
+__all__ = ["JobOutput"]
+
+GRID_INDEX = -1
+
+
+@dataclass
+class _Made:
+    """One finished picture, kept for the grid and the ``info`` text."""
+
+    plan: ImagePlan
+    infotext: str
+    picture: Image.Image
+
+
+@dataclass
+class JobOutput:
+    """Saves the pictures of one job.
+
+    Args:
+        owner: for ``[user]`` in file names.
+        source: of image to image, whose masked-off parts are put back over the result.
+    """
+
+    plan: GenerationPlan
+    owner: str
+    writer: ImageWriter
+    blobs: BlobStore
+    source: PreparedSource | None = None
+    begun: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    _made: dict[int, _Made] = field(default_factory=dict)
+    _facts: ImageFacts = field(default_factory=ImageFacts)
+
+    def save(self, image: ImagePlan, finished: FinishedImage) -> ResultImage:
+        """Composite, write and describe one picture.
+
+        Raises:
+            StorageError: it could not be written; nothing is left half-written.
+        """
+        picture = Image.fromarray(finished.pixels)
+        if self.source is not None:
+            picture = self.source.composite(picture, image.index, self.plan.settings)
+        infotext = infotext_for(self.plan, image, finished.facts)
+        self._facts = finished.facts
+        self._made[image.index] = _Made(image, infotext, picture)
+        keep = finished.complete or self.plan.settings.save_incomplete_images
+        return self._write(picture, image, infotext, index=image.index, keep=keep)
+
+    def close(self, images: Sequence[ResultImage]) -> tuple[tuple[ResultImage, ...], str]:
+        """Write the grid where the settings want one; returns it and the job's ``info`` as JSON text."""
+        grid = self._grid()
+        return ((grid,) if grid is not None else ()), self._info(images, has_grid=grid is not None)
+
+    def _write(
+        self, picture: Image.Image, image: ImagePlan, infotext: str, *, index: int, keep: bool
+    ) -> ResultImage:
+        settings, kind = self.plan.settings, self.plan.request.kind
+        grid = index == GRID_INDEX
+        wanted = settings.grid_save if grid else settings.samples_save
+        if keep and wanted and self.plan.request.save_images:
+            facts = self._name_facts(picture, image, grid=grid)
+            folder: OutputKind = kind
+            if grid:
+                folder = "txt2img-grid" if kind == "txt2img" else "img2img-grid"
+            saved = self.writer.save(picture, facts, settings, kind=folder, infotext=infotext)
+            path = saved.path
+        else:
+            content = encode_image(
+                picture,
+                fitting_format(settings.samples_format, *picture.size),
+                infotext if settings.enable_pnginfo else None,
+                quality=settings.jpeg_quality,
+                lossless=settings.webp_lossless,
+            )
+            path = self.blobs.path(self.blobs.put(content))
+        return ResultImage(
+            id=secrets.token_urlsafe(16),
+            path=str(path),
+            index=index,
+            width=picture.width,
+            height=picture.height,
+            seed=image.seed,
+            infotext=infotext,
+        )
+
+    def _name_facts(self, picture: Image.Image, image: ImagePlan, *, grid: bool) -> NameFacts:
+        plan = self.plan
+        request, first = plan.request, plan.first
+        source = request.image_to_image
+        return NameFacts(
+            now=datetime.now().astimezone(),
+            job_begun=self.begun,
+            basename="grid" if grid else "",
+            seed=image.seed,
+            all_seeds=tuple(each.seed for each in plan.images),
+            steps=first.steps,
+            cfg_scale=first.cfg_scale,
+            width=picture.width,
+            height=picture.height,
+            styles=request.styles,
+            sampler=first.sampler,
+            scheduler=first.scheduler,
+            model_hash=plan.checkpoint.shorthash,
+            model_name=plan.checkpoint.stem,
+            prompt=image.prompt,
+            negative_prompt=image.negative_prompt,
+            prompt_no_styles=request.prompt,
+            batch_index=None if grid else image.index % request.batch_size,
+            batch_size=request.batch_size,
+            iteration=image.index // request.batch_size,
+            n_iter=request.n_iter,
+            clip_skip=plan.settings.CLIP_stop_at_last_layers,
+            denoising_strength=source.denoising_strength if source else None,
+            user=self.owner,
+            vae_filename=plan.vae.stem if plan.vae else "NoneType",
+            max_prompt_words=plan.settings.directories_max_prompt_words,
+            image=picture,
+        )
+
+    def _grid(self) -> ResultImage | None:
+        settings, made = self.plan.settings, [self._made[index] for index in sorted(self._made)]
+        wanted = settings.return_grid or settings.grid_save
+        if not wanted or not made or (len(made) < 2 and settings.grid_only_if_multiple):
+            return None
+        rows = grid_rows(
+            len(made),
+            setting=settings.n_rows,
+            batch_size=self.plan.request.batch_size,
+            prevent_empty_spots=settings.grid_prevent_empty_spots,
+        )
+        pictures = [each.picture for each in made]
+        sheet = image_grid(pictures, rows, background=settings.grid_background_color)
+        return self._write(sheet, made[0].plan, made[0].infotext, index=GRID_INDEX, keep=True)
+
+    def _info(self, images: Sequence[ResultImage], *, has_grid: bool) -> str:
+        """A1111's ``info``: everything about the job, as JSON."""
+        plan, request = self.plan, self.plan.request
+        source = request.image_to_image
+        strength = (
+            source.denoising_strength
+            if source
+            else (request.hires.denoising_strength if request.hires else None)
+        )
+        infotexts = [
+            image.infotext for image in sorted(images, key=lambda image: image.index) if image.index >= 0
+        ]
+        first = plan.images[0]
+        return json.dumps(
+            {
+                "prompt": first.prompt,
+                "all_prompts": [image.prompt for image in plan.images],
+                "negative_prompt": first.negative_prompt,
+                "all_negative_prompts": [image.negative_prompt for image in plan.images],
+                "seed": first.seed,
+                "all_seeds": [image.seed for image in plan.images],
+                "subseed": first.subseed,
+                "all_subseeds": [image.subseed for image in plan.images],
+                "subseed_strength": request.subseed_strength,
+                "width": plan.first.width,
+                "height": plan.first.height,
+                "sampler_name": plan.first.sampler,
+                "cfg_scale": plan.first.cfg_scale,
+                "steps": plan.first.steps,
+                "batch_size": request.batch_size,
+                "restore_faces": bool(request.restore_faces),
+                "face_restoration_model": None,
+                "sd_model_name": plan.checkpoint.stem,
+                "sd_model_hash": plan.checkpoint.shorthash or None,
+                "sd_vae_name": plan.vae.name if plan.vae else None,
+                "sd_vae_hash": (plan.vae.shorthash or None) if plan.vae else None,
+                "seed_resize_from_w": request.seed_resize_from_w,
+                "seed_resize_from_h": request.seed_resize_from_h,
+                "denoising_strength": strength,
+                "extra_generation_params": {
+                    "Schedule type": plan.first.scheduler,
+                    **extra_parameters(plan, self._facts),
+                },
+                "index_of_first_image": 1 if has_grid else 0,
+                "infotexts": ([infotexts[0]] if has_grid and infotexts else []) + infotexts,
+                "styles": list(request.styles),
+                "job_timestamp": self.begun.strftime("%Y%m%d%H%M%S"),
+                "clip_skip": plan.settings.CLIP_stop_at_last_layers,
+                "is_using_inpainting_conditioning": self._facts.uses_mask_conditioning,
+                "version": VERSION,
+            },
+            ensure_ascii=False,
+        )

@@ -1,0 +1,233 @@
+"""End all defaults: from what was asked to what will be done. Errors are raised here, before the device."""
+
+import secrets
+from dataclasses import dataclass
+
+from modules.adapters.network_catalog import NetworkCatalog
+from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.files import CheckpointFile
+from modules.diffusion.samplers import SamplerSpec, split_sampler_name
+from modules.diffusion.schedulers import find_scheduler
+from modules.domain.comments import strip_comments
+from modules.domain.extra_networks import ExtraNetwork, extract_extra_networks
+from modules.domain.request import GenerationRequest, Hires
+from modules.domain.styles import StyleCatalog
+from modules.exceptions import NotFoundError
+from modules.generation.effects import ModelKey
+from modules.generation.hires_size import hires_size
+from modules.generation.plan import GenerationPlan, HiresPlan, ImagePlan, PassPlan, RefinerPlan, WeightsFile
+from modules.settings.options import Settings
+
+__all__ = ["Catalogs", "freeze_request", "resolve"]
+
+MAX_SEED = 2**32 - 2  # A1111 draws random seeds below this
+
+
+@dataclass(frozen=True)
+class Catalogs:
+    """What is on disk, as far as a request can name it."""
+
+    models: ModelCatalog
+    networks: NetworkCatalog
+    styles: StyleCatalog
+
+
+def freeze_request(request: GenerationRequest, settings: Settings) -> GenerationRequest:
+    """The request as it is queued: random seeds drawn, and the settings of this moment written in.
+
+    After this, neither a change of settings nor a crash can change what comes out.
+    """
+    defaults = Settings().as_json()
+    changed = {key: value for key, value in settings.as_json().items() if value != defaults[key]}
+    return request.model_copy(
+        update={
+            "seed": request.seed if request.seed >= 0 else secrets.randbelow(MAX_SEED),
+            "subseed": request.subseed if request.subseed >= 0 else secrets.randbelow(MAX_SEED),
+            "override_settings": {**changed, **request.override_settings},
+        }
+    )
+
+
+def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
+    """Decide everything that the request and its settings leave open.
+
+    Raises:
+        RequestError: something asked for cannot be done; ``field`` names it.
+    """
+    settings = Settings().overridden(request.override_settings)
+    comments: list[str] = []
+    checkpoint = _checkpoint(request.checkpoint or settings.sd_model_checkpoint, catalogs.models)
+    vae = catalogs.models.resolve_vae(
+        checkpoint, settings.sd_vae, overrides_per_model=settings.sd_vae_overrides_per_model_preferences
+    )
+    sampler, scheduler = _sampler(request.sampler_name, request.scheduler)
+    first = PassPlan(
+        width=request.width,
+        height=request.height,
+        sampler=sampler.name,
+        scheduler=scheduler,
+        steps=request.steps,
+        cfg_scale=request.cfg_scale,
+        denoising_strength=request.image_to_image.denoising_strength if request.image_to_image else None,
+        exact_steps=settings.img2img_fix_steps,
+    )
+    images = _images(request, settings, catalogs.styles)
+    networks = _networks(images[0].prompt, request)
+    patches, missing = catalogs.networks.patches_for(networks)
+    comments += missing
+    tiling = settings.tiling if request.tiling is None else request.tiling
+    model = ModelKey(str(checkpoint.path), "" if vae is None else str(vae.path), patches, tiling)
+    return GenerationPlan(
+        request=request,
+        settings=settings,
+        checkpoint=_weights(checkpoint),
+        vae=None
+        if vae is None
+        else WeightsFile(str(vae.path), vae.name, vae.path.stem, vae.name, vae.shorthash or ""),
+        model=model,
+        first=first,
+        hires=_hires(request, first, _Base(images[0], model, checkpoint, comments), catalogs),
+        refiner=_refiner(request, settings, model, catalogs.models),
+        images=images,
+        networks=networks,
+        tiling=tiling,
+        comments=tuple(comments),
+    )
+
+
+def _checkpoint(wanted: str | None, models: ModelCatalog) -> CheckpointFile:
+    """The named checkpoint; the first one there is when none is named.
+
+    Raises:
+        NotFoundError: nothing has that name, or there is no checkpoint at all.
+    """
+    if wanted:
+        return models.find_checkpoint(wanted)
+    available = models.checkpoints()
+    if not available:
+        raise NotFoundError(
+            "checkpoint", "there is no checkpoint; put one into models/Stable-diffusion and refresh"
+        )
+    return available[0]
+
+
+def _weights(file: CheckpointFile) -> WeightsFile:
+    return WeightsFile(str(file.path), file.name, file.stem, file.title, file.shorthash or "")
+
+
+def _sampler(name: str | None, scheduler: str | None) -> tuple[SamplerSpec, str]:
+    """Sampler and the label of its schedule; old combined names ("DPM++ 2M Karras") are split."""
+    spec, schedule = split_sampler_name(name, scheduler, keep_explicit=True)
+    if schedule.name == "automatic" and spec.default_scheduler is not None:
+        schedule = find_scheduler(spec.default_scheduler)
+    return spec, schedule.label
+
+
+def _images(request: GenerationRequest, settings: Settings, styles: StyleCatalog) -> tuple[ImagePlan, ...]:
+    def styled(prompt: str, negative: str) -> tuple[str, str]:
+        texts = styles.apply(prompt, negative, request.styles)
+        return (
+            (strip_comments(texts[0]), strip_comments(texts[1])) if settings.enable_prompt_comments else texts
+        )
+
+    hires = request.hires
+    prompt, negative = styled(request.prompt, request.negative_prompt)
+    hires_prompt, hires_negative = styled(
+        (hires.prompt if hires else "") or request.prompt,
+        (hires.negative_prompt if hires else "") or request.negative_prompt,
+    )
+    seed = request.seed if request.seed >= 0 else secrets.randbelow(MAX_SEED)
+    subseed = request.subseed if request.subseed >= 0 else secrets.randbelow(MAX_SEED)
+    varied = request.subseed_strength != 0
+    return tuple(
+        ImagePlan(
+            index=i,
+            seed=seed if varied else seed + i,
+            subseed=subseed + i,
+            prompt=prompt,
+            negative_prompt=negative,
+            hires_prompt=hires_prompt,
+            hires_negative_prompt=hires_negative,
+        )
+        for i in range(request.image_count)
+    )
+
+
+def _networks(prompt: str, request: GenerationRequest) -> tuple[ExtraNetwork, ...]:
+    return () if request.disable_extra_networks else extract_extra_networks(prompt)[1]
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What the second pass takes over from the first."""
+
+    image: ImagePlan
+    model: ModelKey
+    checkpoint: CheckpointFile
+    comments: list[str]
+
+
+def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: Catalogs) -> HiresPlan | None:
+    asked = request.hires
+    if asked is None:
+        return None
+    size = hires_size(request.width, request.height, asked)
+    sampler, scheduler = _hires_sampler(asked, request, first)
+    other = catalogs.models.find_checkpoint(asked.checkpoint) if asked.checkpoint else base.checkpoint
+    patches = base.model.patches
+    if asked.prompt:
+        patches, missing = catalogs.networks.patches_for(_networks(base.image.hires_prompt, request))
+        base.comments.extend(comment for comment in missing if comment not in base.comments)
+    return HiresPlan(
+        sampling=PassPlan(
+            width=size.width // 8 * 8,
+            height=size.height // 8 * 8,
+            sampler=sampler,
+            scheduler=scheduler,
+            steps=asked.steps or first.steps,
+            cfg_scale=first.cfg_scale,
+            denoising_strength=asked.denoising_strength,
+            exact_steps=True,
+        ),
+        upscaler=asked.upscaler,
+        upscale_width=size.upscale_width,
+        upscale_height=size.upscale_height,
+        crop_x=size.crop_x,
+        crop_y=size.crop_y,
+        model=ModelKey(str(other.path), base.model.vae, patches, base.model.tiling),
+        checkpoint=_weights(other),
+    )
+
+
+def _hires_sampler(asked: Hires, request: GenerationRequest, first: PassPlan) -> tuple[str, str]:
+    """Sampler and schedule of the second pass; what is not named is the first pass's."""
+    same_sampler = asked.sampler_name in (None, "", "Use same sampler")
+    same_schedule = asked.scheduler in (None, "", "Use same scheduler")
+    spec, scheduler = _sampler(
+        first.sampler if same_sampler else asked.sampler_name,
+        request.scheduler if same_schedule else asked.scheduler,
+    )
+    return spec.name, scheduler
+
+
+def _refiner(
+    request: GenerationRequest, settings: Settings, model: ModelKey, models: ModelCatalog
+) -> RefinerPlan | None:
+    asked = request.refiner
+    if asked is None or asked.checkpoint in ("", "None"):
+        return None
+    file = models.find_checkpoint(asked.checkpoint)
+    if str(file.path) == model.checkpoint:
+        return None
+    if request.hires is None:
+        first, hires = True, False
+    else:
+        which = settings.hires_fix_refiner_pass
+        first, hires = which != "second pass", which != "first pass"
+    return RefinerPlan(
+        ModelKey(str(file.path), model.vae, model.patches, model.tiling),
+        _weights(file),
+        asked.switch_at,
+        in_first=first,
+        in_hires=hires,
+    )

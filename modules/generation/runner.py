@@ -1,0 +1,125 @@
+"""The thread that works off the queue: admits jobs, turns the engine's crank, shuts down cleanly."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from modules.domain.job import JobKind, JobState
+from modules.exceptions import WebuiError
+from modules.generation.engine import Engine
+from modules.generation.failures import readable_error
+from modules.generation.job_run import JobRun
+from modules.jobs.queue import Job, Outcome
+from modules.jobs.service import JobService
+
+__all__ = ["Runner"]
+
+log = logging.getLogger(__name__)
+
+MAX_RUNS = 8  # jobs of different people in flight; each also holds its latents
+IDLE_WAIT = 0.5  # seconds until a stop is noticed when nothing is to be done
+PAUSED_WAIT = 0.05  # seconds between looks when all images hold still
+
+
+class TrainingWork(Protocol):
+    """Runs one training job to its end, in the runner's thread."""
+
+    def __call__(self, job: Job, jobs: JobService, stopping: threading.Event) -> None:
+        """Train; report to ``jobs``; return when done or when ``stopping`` is set."""
+        ...
+
+
+class Runner:
+    """Owns the engine's thread.
+
+    Args:
+        prepare: turns a claimed job into a run (resolves, raises WebuiError when it cannot be done).
+        train: what to do with training jobs, None when training is not available.
+    """
+
+    def __init__(
+        self,
+        jobs: JobService,
+        engine: Engine,
+        prepare: Callable[[Job], JobRun],
+        train: TrainingWork | None = None,
+    ) -> None:
+        self._jobs = jobs
+        self._engine = engine
+        self._prepare = prepare
+        self._train = train
+        self._runs: list[JobRun] = []
+        self._waiting: JobRun | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Take up jobs of an earlier run and begin to work."""
+        self._jobs.recover()
+        self._thread.start()
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """End after the current network call; running jobs go back to the queue with their steps kept."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self._admit()
+            for run in tuple(self._runs):
+                run.steer()
+            busy = self._engine.tick()
+            self._runs = [run for run in self._runs if not run.ended]
+            if not busy and self._runs:
+                self._stopping.wait(PAUSED_WAIT)
+        for run in (*self._runs, *([self._waiting] if self._waiting else [])):
+            run.abandon()
+            self._jobs.release(run.job_id)
+
+    def _admit(self) -> None:
+        """Let the next job in when it can share the engine with those that run."""
+        if self._waiting is not None:
+            if self._runs and not self._fits(self._waiting):
+                return
+            self._begin(self._waiting)
+            self._waiting = None
+        if len(self._runs) >= MAX_RUNS:
+            return
+        busy = {run.owner for run in self._runs}
+        job = self._jobs.claim(0.0 if self._runs else IDLE_WAIT, skip_owners=busy)
+        if job is None:
+            return
+        run = self._prepared(job)
+        if run is None:
+            return
+        if self._runs and not self._fits(run):
+            self._waiting = run
+        else:
+            self._begin(run)
+
+    def _fits(self, run: JobRun) -> bool:
+        """Whether the run uses the weights that are in memory already; others wait their turn."""
+        return all(other.plan.model.checkpoint == run.plan.model.checkpoint for other in self._runs)
+
+    def _begin(self, run: JobRun) -> None:
+        self._runs.append(run)
+        run.advance()
+
+    def _prepared(self, job: Job) -> JobRun | None:
+        try:
+            if job.kind is JobKind.TRAIN:
+                self._run_training(job)
+                return None
+            self._jobs.report(job.id, text="Preparing")
+            return self._prepare(job)
+        except Exception as error:  # the boundary: a job that cannot start ends, the queue goes on
+            log.warning("job %s cannot start: %s", job.id, error, exc_info=not isinstance(error, WebuiError))
+            self._jobs.finish(job.id, Outcome(JobState.FAILED, error=readable_error(error)))
+            return None
+
+    def _run_training(self, job: Job) -> None:
+        if self._train is None:
+            raise WebuiError("training is not available in this server")
+        self._train(job, self._jobs, self._stopping)

@@ -1,0 +1,38 @@
+"""What the coroutine of one picture is told, and what it may use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modules.generation.plan import GenerationPlan, ImagePlan
+from modules.generation.prompts import PromptRoom
+from modules.generation.step_store import ImageMemory
+from modules.imaging.blobs import BlobStore
+from modules.imaging.upscale import Upscaler
+
+__all__ = ["Story", "StoryRoom"]
+
+
+@dataclass(frozen=True)
+class StoryRoom:
+    """Owners that coroutines read from: prompt encoding, uploaded pictures, upscalers."""
+
+    prompts: PromptRoom
+    blobs: BlobStore
+    upscalers: Mapping[str, Upscaler]
+
+
+@dataclass(frozen=True)
+class Story:
+    """One picture to be made.
+
+    Attributes:
+        plan: the job it belongs to.
+        image: which of the job's pictures.
+        room: what may be used.
+        memory: what an earlier run of the same picture left behind.
+    """
+
+    plan: GenerationPlan
+    image: ImagePlan
+    room: StoryRoom
+    memory: ImageMemory

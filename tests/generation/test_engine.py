@@ -1,0 +1,215 @@
+"""The engine's loop, with coroutines that add numbers instead of networks that draw."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from modules.diffusion.sampling import SamplerState
+from modules.generation.effects import (
+    HALT,
+    Answer,
+    Effect,
+    FinishedImage,
+    ModelKey,
+    PassDone,
+    Predict,
+    StepEnd,
+)
+from modules.generation.engine import Engine, ImageTask
+
+KEY = ModelKey("model.safetensors")
+
+
+class Adder:
+    """A network that adds one to each row, and remembers the batch sizes it saw."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
+        self.batches.append(len(x))
+        return x + 1
+
+
+@dataclass
+class Recorder:
+    """A listener that writes down what it hears."""
+
+    halt_at: int = 0
+    ended_steps: list[tuple[int, int]] = field(default_factory=list)
+    results: dict[int, FinishedImage] = field(default_factory=dict)
+    errors: dict[int, Exception] = field(default_factory=dict)
+
+    def started(self, task: ImageTask) -> None:
+        pass
+
+    def step_ended(self, task: ImageTask, step: StepEnd) -> bool:
+        self.ended_steps.append((task.index, step.step))
+        return self.halt_at != 0 and step.step >= self.halt_at
+
+    def pass_ended(self, task: ImageTask, done: PassDone) -> None:
+        pass
+
+    def finished(self, task: ImageTask, image: FinishedImage) -> None:
+        self.results[task.index] = image
+
+    def failed(self, task: ImageTask, error: Exception) -> None:
+        self.errors[task.index] = error
+
+
+def counting_image(
+    start: float, steps: int, rows: int = 1, size: int = 2, fail_at: int = -1
+) -> Generator[Effect, Answer, FinishedImage]:
+    x = torch.full((rows, 4, size, size), start)
+    for step in range(steps):
+        if step == fail_at:
+            raise ValueError("broken")
+        answer = yield Predict(KEY, x, torch.zeros(rows), torch.zeros(rows, 77, 8))
+        assert isinstance(answer, Tensor)
+        x = answer
+        if (yield StepEnd("first", SamplerState(x, step + 1), x, step + 1, step + 1, steps)) is HALT:
+            return FinishedImage(np.zeros((1, 1, 3), np.uint8), x, complete=False)
+    return FinishedImage(np.zeros((1, 1, 3), np.uint8), x)
+
+
+def run(engine: Engine) -> None:
+    while engine.tick():
+        pass
+
+
+def engine_with(adder: Adder, *, batch_invariant: bool = False, max_rows: int = 16) -> Engine:
+    return Engine(lambda key: adder, batch_invariant=batch_invariant, max_rows=max_rows)  # type: ignore[arg-type,return-value]
+
+
+def test_images_of_one_shape_share_network_calls() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder)
+    for index in range(3):
+        engine.start(counting_image(float(index), 5, rows=2), heard, index)
+    run(engine)
+    assert adder.batches == [6] * 5
+    assert {index: float(image.latent[0, 0, 0, 0]) for index, image in heard.results.items()} == {
+        0: 5,
+        1: 6,
+        2: 7,
+    }
+
+
+def test_a_batch_invariant_engine_gives_each_image_its_own_call() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder, batch_invariant=True)
+    for index in range(3):
+        engine.start(counting_image(0.0, 2, rows=2), heard, index)
+    run(engine)
+    assert adder.batches == [2] * 6
+    assert heard.ended_steps == [(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (2, 2)]  # they take turns
+
+
+def test_images_of_different_shapes_do_not_share_a_call() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder)
+    engine.start(counting_image(0.0, 2, size=2), heard, 0)
+    engine.start(counting_image(0.0, 2, size=3), heard, 1)
+    run(engine)
+    assert adder.batches == [1] * 4
+
+
+def test_the_row_limit_splits_a_group_and_serves_the_longest_waiting_first() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder, max_rows=4)
+    for index in range(3):
+        engine.start(counting_image(0.0, 2, rows=2), heard, index)
+    run(engine)
+    assert max(adder.batches) == 4
+    assert heard.ended_steps[:3] == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_an_image_that_joins_late_starts_at_the_next_tick() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder, batch_invariant=True)
+    engine.start(counting_image(0.0, 100), heard, 0)
+    for _ in range(10):
+        engine.tick()
+    engine.start(counting_image(0.0, 2), heard, 1)
+    ticks = 0
+    while 1 not in heard.results:
+        engine.tick()
+        ticks += 1
+    assert ticks <= 4
+
+
+def test_a_failing_image_leaves_the_others_alone() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder)
+    engine.start(counting_image(0.0, 3, fail_at=1), heard, 0)
+    engine.start(counting_image(0.0, 3), heard, 1)
+    run(engine)
+    assert isinstance(heard.errors[0], ValueError)
+    assert heard.results[1].latent.mean() == 3
+    assert engine.tasks == ()
+
+
+def test_halt_ends_an_image_with_what_there_is() -> None:
+    adder, heard = Adder(), Recorder(halt_at=2)
+    engine = engine_with(adder)
+    engine.start(counting_image(0.0, 10), heard, 0)
+    run(engine)
+    assert not heard.results[0].complete
+    assert heard.results[0].latent.mean() == 2
+
+
+def test_a_stopped_image_is_heard_of_no_more() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder)
+    task = engine.start(counting_image(0.0, 10), heard, 0)
+    engine.tick()
+    task.stop()
+    run(engine)
+    assert heard.results == {}
+    assert heard.errors == {}
+    assert len(adder.batches) == 1
+
+
+def test_a_paused_image_holds_still_and_then_goes_on() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder)
+    task = engine.start(counting_image(0.0, 3), heard, 0)
+    task.paused = True
+    assert not engine.tick()
+    task.paused = False
+    run(engine)
+    assert heard.results[0].latent.mean() == 3
+
+
+def test_a_network_error_fails_the_images_of_its_call_only() -> None:
+    class Broken(Adder):
+        def predict(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
+            if x.shape[-1] == 3:
+                raise RuntimeError("no memory")
+            return super().predict(x, timesteps, context, vector)
+
+    adder, heard = Broken(), Recorder()
+    engine = engine_with(adder)
+    engine.start(counting_image(0.0, 2, size=3), heard, 0)
+    engine.start(counting_image(0.0, 2, size=2), heard, 1)
+    run(engine)
+    assert str(heard.errors[0]) == "no memory"
+    assert set(heard.results) == {1}
+
+
+@pytest.mark.parametrize("batch_invariant", [True, False])
+def test_interleaving_does_not_change_what_an_image_becomes(batch_invariant: bool) -> None:
+    adder, together = Adder(), Recorder()
+    engine = engine_with(adder, batch_invariant=batch_invariant)
+    engine.start(counting_image(0.25, 4), together, 0)
+    engine.tick()
+    engine.start(counting_image(0.5, 3), together, 1)
+    run(engine)
+    alone = Recorder()
+    engine.start(counting_image(0.25, 4), alone, 0)
+    run(engine)
+    assert torch.equal(together.results[0].latent, alone.results[0].latent)
