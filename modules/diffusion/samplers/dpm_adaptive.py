@@ -31,7 +31,7 @@ def _relative_error(low: Tensor, high: Tensor, before: Tensor) -> float:
 def sample_dpm_adaptive(
     state: SamplerState, sigmas: Tensor, noise: NoiseSource, options: SamplerOptions
 ) -> Sampler:
-    """Order 3 with an embedded order 2 over ``options.sigma_range``; ``sigmas`` does not matter.
+    """Order 3 with an embedded order 2 over ``options.sigma_range``; an empty ``sigmas`` means none.
 
     A step is repeated, shorter, until its error is small enough; noise is drawn for accepted steps only. Ends
     at the lowest noise level. The error is the image's own, never a batch's.
@@ -42,15 +42,17 @@ def sample_dpm_adaptive(
     Source: Lu et al. 2022, "DPM-Solver", appendix C ("DPM-Solver-12 and -23"), with an integral step size
     controller (Söderlind 2003, "Digital Filters in Adaptive Time-Stepping").
     """
-    sigma_min, sigma_max = options.sigma_range
+    x, (sigma_min, sigma_max) = state.x, options.sigma_range
     lam_start, lam_end = half_log_snr(torch.tensor(sigma_max)), half_log_snr(torch.tensor(sigma_min))
-    x, before = state.x, state.history[0] if state.history else state.x
-    lam_now, h = state.scalars or (lam_start.item(), FIRST_STEP)
-    step, lam = state.step, torch.tensor(lam_now)
-    order = 1.5 if options.eta else 3  # order of the error; noise makes it a half less than two
+    if len(sigmas) == 0:
+        return x
     if lam_end <= lam_start:
         _, x = yield from evaluate_eps_at(x, lam_start)
         return x
+    before = state.history[0] if state.history else x
+    lam_now, h = state.scalars or (lam_start.item(), FIRST_STEP)
+    step, lam = state.step, torch.tensor(lam_now)
+    order = 1.5 if options.eta else 3  # of the error; noise makes it a half less than two
     while lam < lam_end - CLOSE_ENOUGH:
         lam_next = torch.minimum(lam_end, lam + h)
         lam_down, sigma_up = ancestral_lambda(lam, lam_next, lam_end, options.eta)

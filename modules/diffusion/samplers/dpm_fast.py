@@ -44,7 +44,7 @@ def _solve(
 def sample_dpm_fast(
     state: SamplerState, sigmas: Tensor, noise: NoiseSource, options: SamplerOptions
 ) -> Sampler:
-    """Even steps in lambda over ``options.sigma_range``; ``sigmas`` does not matter.
+    """Even steps in lambda over ``options.sigma_range``; an empty ``sigmas`` means none.
 
     Ends at the lowest noise level, not at 0; always draws. Where the range is empty (image to image with very
     little denoising) the picture is denoised once.
@@ -52,12 +52,14 @@ def sample_dpm_fast(
     Source: Lu et al. 2022, "DPM-Solver", section 3.4 ("DPM-Solver-fast").
     """
     x, (sigma_min, sigma_max) = state.x, options.sigma_range
-    orders = _orders(options.steps)
     lam_start, lam_end = half_log_snr(torch.tensor(sigma_max)), half_log_snr(torch.tensor(sigma_min))
-    lams = torch.linspace(lam_start.item(), lam_end.item(), options.steps // 3 + 2)
+    if len(sigmas) == 0:
+        return x
     if lam_end <= lam_start:
         _, x = yield from evaluate_eps_at(x, lam_start)
         return x
+    orders = _orders(options.steps)
+    lams = torch.linspace(lam_start.item(), lam_end.item(), len(orders) + 1)
     for i in range(state.step, len(orders)):
         lam, lam_next = lams[i], lams[i + 1]
         lam_down, sigma_up = ancestral_lambda(lam, lam_next, lam_end, options.eta)
