@@ -7,6 +7,7 @@ from modules.server.access import Access
 from modules.server.errors import install_error_handlers
 from modules.server.files import files_router
 from modules.server.health import health_router
+from modules.server.lifecycle import Lifecycle
 from modules.server.login import login_router
 from modules.server.middleware import GuardedApp
 from modules.server.sdapi.extras import extras_router
@@ -17,14 +18,21 @@ from modules.server.sdapi.options import options_router
 from modules.server.sdapi.pictures import pictures_router
 from modules.server.sdapi.progress import progress_router
 from modules.server.sdapi.scripts import scripts_router
+from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
 from modules.services import Services
 
 __all__ = ["create_app"]
 
 
-def create_app(services: Services, access: Access) -> FastAPI:
-    """The application without a page; mount the page afterwards, at "/"."""
+def create_app(services: Services, access: Access, lifecycle: Lifecycle | None = None) -> FastAPI:
+    """The application without a page; mount the page afterwards, at "/".
+
+    Args:
+        services: the owners of all state.
+        access: who may call.
+        lifecycle: how the server is stopped by API; None leaves those routes out, whatever the flags say.
+    """
     app = GuardedApp(access, title="Studio for Stable Diffusion", version=VERSION)
     install_error_handlers(app)
     tasks = TaskNames()
@@ -42,4 +50,6 @@ def create_app(services: Services, access: Access) -> FastAPI:
         scripts_router(),
     ):
         app.include_router(router)
+    if lifecycle is not None and services.options.api_server_stop:
+        app.include_router(stopping_router(lifecycle))
     return app

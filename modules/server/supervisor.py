@@ -1,0 +1,141 @@
+"""A small parent process that starts the server again when it crashed. Standard library only.
+
+The queue and the steps of running pictures are on disk, so a crash costs a pause. A server that cannot
+even start is not tried for ever.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+
+from modules.server.lifecycle import EXIT_REFUSED, EXIT_RESTART, EXIT_STOPPED
+
+__all__ = ["Supervisor", "is_restarted", "is_supervised"]
+
+log = logging.getLogger(__name__)
+
+_MARK = "STUDIO_SUPERVISED"  # holds the number of restarts
+STOP_SECONDS = 20.0  # a server that was asked to stop and is still there after this is killed
+
+
+def is_supervised() -> bool:
+    """Whether this process was started by a supervisor."""
+    return _MARK in os.environ
+
+
+def is_restarted() -> bool:
+    """Whether this process replaces a server that ended."""
+    return os.environ.get(_MARK, "0") != "0"
+
+
+class Supervisor:
+    """Runs a command and starts it again when it crashes.
+
+    Args:
+        command: program and arguments.
+        environment: variables for it; None hands on this process's own.
+        steady_seconds: a server that ran so long had started properly.
+        max_quick_failures: crashes in a row, each sooner than that, after which it is given up.
+        pause: seconds before a restart.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        steady_seconds: float = 60.0,
+        max_quick_failures: int = 3,
+        pause: float = 0.5,
+    ) -> None:
+        self._command = tuple(command)
+        self._environment = dict(os.environ if environment is None else environment)
+        self._steady_seconds = steady_seconds
+        self._max_quick_failures = max_quick_failures
+        self._pause = pause
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stop_signals = 0
+
+    def run(self) -> int:
+        """Keep the server running until it ends on purpose; returns its exit status."""
+        restore = self._take_signals()
+        try:
+            return self._keep_running()
+        finally:
+            restore()
+
+    def _keep_running(self) -> int:
+        quick_failures = 0
+        starts = 0
+        while True:
+            started = time.monotonic()
+            status = self._run_once(starts)
+            starts += 1
+            if self._stop_signals or status in (EXIT_STOPPED, EXIT_REFUSED):
+                return status if status >= 0 else EXIT_STOPPED
+            steady = time.monotonic() - started >= self._steady_seconds
+            quick_failures = 0 if steady or status == EXIT_RESTART else quick_failures + 1
+            if quick_failures >= self._max_quick_failures:
+                log.error("the server ended %d times soon after its start; giving up", quick_failures)
+                return status if status > 0 else 1
+            if status != EXIT_RESTART:
+                log.error("the server ended unexpectedly (%s); starting it again", _described(status))
+                time.sleep(self._pause)
+
+    def _run_once(self, starts: int) -> int:
+        environment = {**self._environment, _MARK: str(starts)}
+        # The server ends when this pipe closes, so it cannot outlive its supervisor
+        with subprocess.Popen(self._command, env=environment, stdin=subprocess.PIPE) as child:
+            self._child = child
+            if self._stop_signals:
+                child.terminate()
+            try:
+                return self._wait(child)
+            finally:
+                self._child = None
+
+    def _wait(self, child: subprocess.Popen[bytes]) -> int:
+        deadline: float | None = None
+        while True:
+            try:
+                return child.wait(0.25)
+            except subprocess.TimeoutExpired:
+                if self._stop_signals and deadline is None:
+                    deadline = time.monotonic() + STOP_SECONDS
+                if deadline is not None and time.monotonic() > deadline:
+                    log.error("the server did not stop; killing it")
+                    child.kill()
+
+    def _take_signals(self) -> Callable[[], None]:
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self._stop_signals += 1
+            child = self._child
+            if child is None:
+                return
+            if self._stop_signals > 1:
+                child.kill()  # asked twice: at once
+            elif number != signal.SIGINT or os.name == "nt":
+                child.terminate()  # a terminal sends Ctrl+C to the child itself
+            else:
+                child.send_signal(signal.SIGINT)
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        return restore
+
+
+def _described(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"signal {signal.Signals(-status).name}"
+    except ValueError:
+        return f"signal {-status}"
