@@ -86,7 +86,7 @@ class ModelCatalog:
         """
         files = self.checkpoints()
         for file in files:
-            if wanted in file.lookup_ids():
+            if file.is_called(wanted):
                 return file
         by_title = sorted(files, key=lambda file: len(file.title))
         for text in (wanted, _CHECKSUM.sub("", wanted)):

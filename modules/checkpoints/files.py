@@ -1,6 +1,7 @@
 """Files that hold models, as the catalog lists them."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ __all__ = ["CheckpointFile", "ModelStore", "VaeFile"]
 
 SHORT = 10  # digits of a hash that people see
 _MAX_USER_METADATA = 2**20
+_LEGACY_ID = re.compile(r"(^|\[)[0-9a-f]{8}\]?$")
 
 
 @dataclass(frozen=True)
@@ -121,17 +123,23 @@ class CheckpointFile:
         path = self.path.with_suffix(".yaml")
         return path if not self.is_folder and path.is_file() else None
 
-    def lookup_ids(self) -> tuple[str, ...]:
-        """Every exact name by which a request, an infotext or a setting may mean this checkpoint."""
-        ids = [self.title, self.name, self.stem, self.model_name]
-        if not self.is_folder:
-            legacy = legacy_hash(self.path)
-            ids += [legacy, f"{self.name} [{legacy}]"]
+    def is_called(self, wanted: str) -> bool:
+        """Whether a request, an infotext or a setting that says ``wanted`` means exactly this checkpoint.
+
+        Names and titles count, and the modern hash once it is known, in full or short, also in brackets
+        behind a name. The legacy hash, which has to be read from the file, is tried last.
+        """
+        if wanted in {self.title, self.name, self.stem, self.model_name}:
+            return True
         digest = self.known_sha256
         if digest:
             short = digest[:SHORT]
-            ids += [digest, short, f"{self.name} [{short}]", f"{self.stem} [{short}]"]
-        return tuple(ids)
+            if wanted in {digest, short, f"{self.name} [{short}]", f"{self.stem} [{short}]"}:
+                return True
+        if self.is_folder or not _LEGACY_ID.search(wanted):
+            return False
+        legacy = legacy_hash(self.path)
+        return wanted in {legacy, f"{self.name} [{legacy}]"}
 
     @property
     def _hashed_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""The child process that alone opens pickled weights; it is run as a script, never imported.
+"""The child process that alone opens pickled weights; it is run as a script.
 
 ``python -I pickle_gate.py SOURCE TARGET MODE MEMORY SECONDS`` reads SOURCE with torch's restricted unpickler
 and writes its tensors to TARGET in safetensors format. MODE "weights" keeps only the tensors of a state
@@ -21,7 +21,7 @@ from types import TracebackType
 import torch
 from safetensors.torch import save_file
 
-__all__: list[str] = []
+__all__ = ["Collector", "Refused", "collect_weights", "main"]
 
 MAX_DEPTH = 12
 MAX_ITEMS = 65536
@@ -98,7 +98,7 @@ def main(source: str, target: str, mode: str, memory: str, seconds: str) -> None
     if mode == "tree":
         metadata[TREE_KEY] = json.dumps(collector.tree(content, ()))
     else:
-        _collect_weights(content, collector)
+        collect_weights(content, collector)
     save_file(collector.tensors, target, metadata)
 
 
@@ -111,7 +111,8 @@ def _load(source: str) -> object:
         return torch.load(source, map_location="cpu", weights_only=True)  # the format before torch 1.6
 
 
-def _collect_weights(content: object, collector: Collector) -> None:
+def collect_weights(content: object, collector: Collector) -> None:
+    """Keep the tensors of a state dict, which may lie below the key "state_dict"."""
     while isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):

@@ -187,20 +187,27 @@ def _text_sources(folder: Path, store: ModelStore, *, is_open_clip: bool) -> dic
     if first and (second or not is_open_clip):
         place = "conditioner.embedders.0.transformer." if second else "cond_stage_model.transformer."
         for part in first:
-            sources |= {place + name: Source(part, (name,)) for name in part.header.tensors}
+            sources |= {place + name: Source(part, (theirs,)) for name, theirs in _tower_names(part).items()}
     elif first:
         sources |= _open_clip(first, "cond_stage_model.model.")
     return sources
 
 
+def _tower_names(part: MappedWeights) -> dict[str, str]:
+    """Usual name to name in the file; the newest files leave out ``text_model.``."""
+    return {name if name.startswith("text_") else f"text_model.{name}": name for name in part.header.tensors}
+
+
 def _open_clip(parts: tuple[MappedWeights, ...], prefix: str) -> dict[str, Source]:
     sources = {}
     for part in parts:
-        layers = count_numbered(part.header.below(""), "text_model.encoder.layers.{}.mlp.fc1.weight")
+        known = _tower_names(part)
+        shapes = {name: part.header.tensors[theirs].shape for name, theirs in known.items()}
+        layers = count_numbered(shapes, "text_model.encoder.layers.{}.mlp.fc1.weight")
         for name, names in open_clip_sources(layers).items():
-            if all(theirs in part.header.tensors for theirs in names):
+            if all(theirs in known for theirs in names):
                 change: Literal["none", "transpose"] = "transpose" if name == "text_projection" else "none"
-                sources[prefix + name] = Source(part, names, change)
+                sources[prefix + name] = Source(part, tuple(known[theirs] for theirs in names), change)
     return sources
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from modules.checkpoints.pickle_gate import Collector, Refused, collect_weights
 from modules.checkpoints.pickles import PickleGate
 from modules.checkpoints.reader import MappedWeights
 from modules.exceptions import CheckpointError
@@ -74,8 +75,7 @@ def test_a_bare_pickle_is_refused_too(tmp_path: Path, gate: PickleGate) -> None:
 
 REFUSED: dict[str, tuple[object, str]] = {
     "a tensor larger than its data": ({"a": torch.zeros(1).expand(10**9)}, "not contiguous"),
-    "many views of one tensor": ({str(i): torch.zeros(100_000)[:] for i in range(1)} | dict.fromkeys(
-        "abcdefgh", torch.zeros(100_000)), "larger than the file"),
+    "many views of one tensor": (dict.fromkeys("abcdefgh", torch.zeros(100_000)), "larger than the file"),
     "a transposed tensor": ({"a": torch.zeros(2, 3).t()}, "not contiguous"),
     "a sparse tensor": ({"a": torch.eye(3).to_sparse()}, "not dense"),
     "a complex tensor": ({"a": torch.zeros(2, dtype=torch.complex64)}, "number format"),
@@ -84,29 +84,24 @@ REFUSED: dict[str, tuple[object, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
 @pytest.mark.parametrize(("content", "reason"), REFUSED.values(), ids=REFUSED)
-def test_only_dense_named_tensors_are_accepted(
-    tmp_path: Path, gate: PickleGate, content: object, reason: str
-) -> None:
-    with pytest.raises(CheckpointError, match=reason):
-        gate.as_safetensors(_saved(tmp_path, content))
+def test_only_dense_named_tensors_are_accepted(content: object, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        collect_weights(content, Collector(limit=2_000_000))
 
 
-@pytest.mark.parametrize("content", [b"", b"junk" * 100, b"PK\x03\x04" + b"\0" * 100, b"\x80\x02"])
+def test_a_refused_file_says_which_tensor_is_wrong(tmp_path: Path, gate: PickleGate) -> None:
+    with pytest.raises(CheckpointError, match="tensor 'wide' is not contiguous"):
+        gate.as_safetensors(_saved(tmp_path, {"wide": torch.zeros(1).expand(10**9)}))
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 100])
 def test_junk_is_refused_with_a_sentence(tmp_path: Path, gate: PickleGate, content: bytes) -> None:
     path = tmp_path / "model.ckpt"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"it is cut off or holds no tensors .*\.safetensors") as caught:
         gate.as_safetensors(path)
     assert "Traceback" not in str(caught.value)
-
-
-def test_a_file_cut_off_is_refused(tmp_path: Path, gate: PickleGate) -> None:
-    path = _saved(tmp_path, {"a": torch.zeros(10_000)})
-    path.write_bytes(path.read_bytes()[:20_000])
-    with pytest.raises(CheckpointError, match="was refused"):
-        gate.as_safetensors(path)
 
 
 def test_a_missing_file_is_an_error_naming_it(gate: PickleGate, tmp_path: Path) -> None:
