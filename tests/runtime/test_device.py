@@ -1,0 +1,85 @@
+"""Choosing device and number formats; process-wide settings keep results as they are."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from modules.exceptions import RequestError
+from modules.runtime import device as module
+from modules.runtime.device import choose_runtime, free_memory
+
+
+def test_the_cpu_computes_in_32_bits_unless_told_otherwise() -> None:
+    runtime = choose_runtime("cpu")
+    assert (runtime.dtype, runtime.vae_dtype, runtime.attention) == (torch.float32, torch.float32, "sdpa")
+    half = choose_runtime("cpu", "half")
+    assert (half.dtype, half.vae_dtype) == (torch.bfloat16, torch.bfloat16)
+
+
+def test_options_are_passed_on() -> None:
+    runtime = choose_runtime("cpu", attention="sliced", batch_invariant=True)
+    assert (runtime.attention, runtime.batch_invariant) == ("sliced", True)
+
+
+@pytest.mark.parametrize("name", ["toaster", "cuda:99", "cpu:x"])
+def test_a_device_that_is_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(RequestError, match=name):
+        choose_runtime(name)
+
+
+def test_automatic_takes_something_that_works() -> None:
+    for name in (None, "auto", ""):
+        assert torch.ones(1, device=choose_runtime(name).device).sum() == 1
+
+
+def test_free_memory_is_between_nothing_and_a_terabyte() -> None:
+    assert 2**20 < free_memory(torch.device("cpu")) < 2**40
+
+
+PROGRAM = """
+import hashlib, sys, torch
+from modules.runtime.device import configure_process
+if sys.argv[1] == "yes":
+    configure_process(1)
+torch.set_num_threads(1)
+torch.manual_seed(0)
+layer = torch.nn.Conv2d(8, 8, 3)
+x = layer(torch.randn(2, 8, 40, 40)).flatten(2)
+y = torch.nn.functional.gelu(x @ x.transpose(1, 2)).softmax(-1)
+print(hashlib.sha256(y.detach().numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(module._is_amd(), reason="on AMD the last bits of matrix products may differ")
+def test_process_settings_do_not_change_a_bit() -> None:
+    results = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, configured], capture_output=True, text=True, check=True
+        ).stdout
+        for configured in ("yes", "no")
+    }
+    assert len(results) == 1
+
+
+def test_faster_products_are_kept_only_if_they_are_exact() -> None:
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    try:
+        kept = module._prefer_onednn_products()
+        assert matmul.fp32_precision == ("bf16" if kept else before)
+        a, b = torch.randn(256, 256), torch.randn(256, 256)
+        exact = a.double() @ b.double()
+        assert float((a @ b - exact).norm() / exact.norm()) < 1e-5
+    finally:
+        matmul.fp32_precision = before
+
+
+def test_the_number_of_threads_can_be_set() -> None:
+    before = torch.get_num_threads()
+    try:
+        module.configure_process(1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
