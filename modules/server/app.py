@@ -20,6 +20,7 @@ from modules.server.sdapi.progress import progress_router
 from modules.server.sdapi.scripts import scripts_router
 from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
+from modules.server.v1.jobs import jobs_router
 from modules.services import Services
 
 __all__ = ["create_app"]
@@ -48,6 +49,7 @@ def create_app(services: Services, access: Access, lifecycle: Lifecycle | None =
         extras_router(services),
         maintenance_router(services),
         scripts_router(),
+        jobs_router(services),
     ):
         app.include_router(router)
     if lifecycle is not None and services.options.api_server_stop:

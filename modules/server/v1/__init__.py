@@ -1,0 +1,1 @@
+"""Our own API under /api/v1: jobs that are submitted, watched and steered by id."""

@@ -1,0 +1,54 @@
+"""Watching a job: server-sent events."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from modules.domain.job import JobView
+from modules.jobs.service import JobService
+from modules.server.v1.models import job_model
+
+__all__ = ["job_events"]
+
+HEARTBEAT = 15.0  # seconds; shorter than the patience of proxies, and dead clients are noticed
+
+
+async def job_events(jobs: JobService, job_id: str, *, previews: bool) -> AsyncIterator[bytes]:
+    """Events ``job`` with the job as JSON until it has ended; ``preview`` with a data URI in between."""
+    views = jobs.follow(job_id)
+    pending = asyncio.ensure_future(_next(views))
+    shown = 0
+    try:
+        while True:
+            done, _ = await asyncio.wait({pending}, timeout=HEARTBEAT)
+            if not done:
+                yield b": still here\n\n"
+                continue
+            view = pending.result()
+            if view is None:
+                return
+            if previews and view.preview is not None and view.preview_version > shown:
+                shown = view.preview_version
+                yield _preview_event(view.preview, shown)
+            yield _job_event(view)
+            pending = asyncio.ensure_future(_next(views))
+    finally:
+        pending.cancel()
+        with suppress(asyncio.CancelledError):
+            await pending
+
+
+async def _next(views: AsyncIterator[JobView]) -> JobView | None:
+    return await anext(views, None)
+
+
+def _job_event(view: JobView) -> bytes:
+    return f"event: job\nid: {view.version}\ndata: {job_model(view).model_dump_json()}\n\n".encode()
+
+
+def _preview_event(jpeg: bytes, version: int) -> bytes:
+    picture = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+    content = json.dumps({"preview_version": version, "image": picture})
+    return f"event: preview\ndata: {content}\n\n".encode()

@@ -1,0 +1,98 @@
+"""What /api/v1 answers with."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field
+
+from modules.domain.job import JobState, JobView, ResultImage
+
+__all__ = ["ImageModel", "JobModel", "Order", "Uploaded", "image_model", "job_model"]
+
+
+class ImageModel(BaseModel):
+    """A finished picture."""
+
+    id: str
+    url: str = Field(description="where its file is; ?thumb=256 makes it small")
+    index: int = Field(description="place in the job, 0 is the first; grids have -1")
+    width: int
+    height: int
+    seed: int
+    infotext: str = Field(description="generation parameters as written into the file")
+
+
+class JobModel(BaseModel):
+    """A job at one moment."""
+
+    id: str
+    state: JobState
+    version: int = Field(description="grows with each change")
+    position: int = Field(description="place in the queue, 1 is next; 0 when not waiting")
+    progress: float = Field(description="0 to 1 over the whole job")
+    step: int
+    steps: int
+    images_done: int
+    images_total: int
+    eta_seconds: float | None = Field(description="estimated time left")
+    text: str
+    preview_version: int = Field(description="grows with each preview; 0 before the first")
+    images: list[ImageModel]
+    error: str | None = Field(description="one sentence when the job failed")
+    comments: list[str] = Field(description="what could not be honoured")
+    info: str = Field(description="JSON text with the resolved parameters, empty until known")
+    created: float = Field(description="seconds since 1970, as are started and finished")
+    started: float | None
+    finished: float | None
+
+
+class Uploaded(BaseModel):
+    """A stored picture, to be named in image_to_image."""
+
+    id: str
+    width: int
+    height: int
+
+
+class Order(BaseModel):
+    """Ids of waiting jobs in the wanted order."""
+
+    ids: list[str]
+
+
+def image_model(image: ResultImage) -> ImageModel:
+    """A picture as clients see it: never its path."""
+    return ImageModel(
+        id=image.id,
+        url=f"/files/{image.id}",
+        index=image.index,
+        width=image.width,
+        height=image.height,
+        seed=image.seed,
+        infotext=image.infotext,
+    )
+
+
+def job_model(view: JobView) -> JobModel:
+    """A job as clients see it; the preview has a route of its own."""
+    images: Sequence[ResultImage] = view.images
+    return JobModel(
+        id=view.id,
+        state=view.state,
+        version=view.version,
+        position=view.position,
+        progress=view.progress,
+        step=view.step,
+        steps=view.steps,
+        images_done=view.images_done,
+        images_total=view.images_total,
+        eta_seconds=view.eta_seconds,
+        text=view.text,
+        preview_version=view.preview_version,
+        images=[image_model(image) for image in images],
+        error=view.error,
+        comments=list(view.comments),
+        info=view.info,
+        created=view.created,
+        started=view.started,
+        finished=view.finished,
+    )
