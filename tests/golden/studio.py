@@ -20,6 +20,7 @@ from tests.golden.compare import Verdict, compare
 __all__ = ["golden_studio", "run_case"]
 
 ADDRESS = "http://127.0.0.1:7860"
+THREADS = 1  # the networks are so small that a second thread costs more than it brings
 
 
 @contextmanager
@@ -39,7 +40,9 @@ def golden_studio(models: Path, data: Path) -> Iterator[TestClient]:
     )
     folders.data.mkdir()
     (data / "styles.csv").write_bytes((models / "styles.csv").read_bytes())
-    options = LaunchOptions(folders=folders, api=True, open_browser=False, device="cpu", precision="full")
+    options = LaunchOptions(
+        folders=folders, api=True, open_browser=False, device="cpu", precision="full", threads=THREADS
+    )
     services = create_services(options)
     access = Access(
         AccountStore(folders.data / "accounts.sqlite3"), HostRule(frozenset({"127.0.0.1"})), api_open=True

@@ -30,7 +30,7 @@ def verify_golden(argv: Sequence[str]) -> int:
     write_embeddings_and_models(CACHE)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as data, golden_studio(CACHE, Path(data)) as client:
-        verdicts = [run_case(client, case) for case in compared]
+        verdicts = [_told(run_case(client, case)) for case in compared]
     sys.stdout.write(report(verdicts, [case for case in cases if case not in compared]))
     sys.stdout.write(f"{time.monotonic() - started:.0f} s\n")
     return 0 if all(verdict.passed for verdict in verdicts) else 1
@@ -46,11 +46,23 @@ def report(verdicts: Iterable[Verdict], waiting: Iterable[Case]) -> str:
         largest, share = max(row.largest for row in rows), max(row.share for row in rows)
         mark = "" if passed == len(rows) else "  FAIL"
         lines.append(f"{feature:<38}{f'{passed}/{len(rows)}':>9}{largest:>9}{share:>10.4%} {mark}".rstrip())
-    lines += [f"\n{row.case.id}: {'; '.join(row.reasons)}" for row in ordered if not row.passed]
+    lines += [f"\n{_reasons(row)}" for row in ordered if not row.passed]
     lines += [f"\nwaiting: {case.id}: {waits_for(case.feature)}" for case in waiting]
     passed = sum(row.passed for row in ordered)
     lines.append(f"\n{passed} of {len(ordered)} compared cases pass\n")
     return "\n".join(lines)
+
+
+def _reasons(verdict: Verdict) -> str:
+    return f"{verdict.case.id}: {'; '.join(verdict.reasons)}"
+
+
+def _told(verdict: Verdict) -> Verdict:
+    """The verdict, after a failure was said at once: a whole run takes minutes."""
+    if not verdict.passed:
+        sys.stdout.write(f"{_reasons(verdict)}\n")
+        sys.stdout.flush()
+    return verdict
 
 
 def _chosen(case: Case, pattern: str) -> bool:
