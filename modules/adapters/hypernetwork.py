@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn.modules import activation
 from torch.utils.hooks import RemovableHandle
 
-from modules.checkpoints.pickles import PickleTree, read_tree
+from modules.checkpoints.pickles import read_tree
 from modules.exceptions import AdapterError
 from modules.networks.unet import CrossAttention, UNet
 
-__all__ = ["Hypernetwork", "attach_hypernetwork", "read_hypernetwork"]
+__all__ = ["Hypernetwork", "attach_hypernetwork", "hypernetwork_of_tree", "read_hypernetwork"]
 
 _OLD_NAMES = {"linear1": "linear.0", "linear2": "linear.1"}
 
@@ -81,7 +81,7 @@ def _layers(path: Path, state: object) -> tuple[tuple[Tensor, Tensor], ...]:
     return tuple((named[number]["weight"], named[number]["bias"]) for number in sorted(named))
 
 
-def _residual(path: Path, state: object, width: int, tree: Mapping[str | int, PickleTree]) -> _Residual:
+def _residual(path: Path, state: object, width: int, tree: Mapping[object, object]) -> _Residual:
     residual = _Residual(
         _layers(path, state),
         _activation(path, tree.get("activation_func")),
@@ -109,7 +109,15 @@ def read_hypernetwork(copy: Path, path: Path) -> Hypernetwork:
         AdapterError: the file holds something else.
         CheckpointError: the copy is damaged.
     """
-    tree = read_tree(copy)
+    return hypernetwork_of_tree(path, read_tree(copy))
+
+
+def hypernetwork_of_tree(path: Path, tree: object) -> Hypernetwork:
+    """Interpret the contents of a hypernetwork file.
+
+    Raises:
+        AdapterError: it holds something else.
+    """
     if not isinstance(tree, Mapping):
         raise AdapterError(path, "holds no hypernetwork: its content is no dictionary")
     pairs = {}

@@ -17,8 +17,8 @@ __all__ = ["LoraFile", "change_of", "read_lora"]
 
 # PEFT writes dotted module paths, and both it and older diffusers have names of their own for the factors
 _DOTTED = re.compile(
-    r"(?:base_model\.model\.)?(?P<network>unet|text_encoder_2|text_encoder)\.(?P<module>.+?)"
-    r"(?P<processor>\.processor)?[._](?P<part>lora[_.](?:A|B|up|down)\.(?:default\.)?weight|alpha|lora_magnitude_vector\S*)"
+    r"(?:base_model\.model\.)?(?P<network>unet|text_encoder_2|text_encoder)\.(?P<module>.+?)[._]"
+    r"(?P<part>lora[_.](?:A|B|up|down)\.(?:default\.)?weight|alpha)"
 )
 _DOTTED_PREFIXES = {
     "unet": ("lora_unet_",),
@@ -50,7 +50,9 @@ class LoraFile:
 def _split(key: str) -> tuple[tuple[str, ...], str]:
     """Module names that a key may mean, and the part of the module."""
     if match := _DOTTED.fullmatch(key):
-        module = match["module"].replace(".", "_").removesuffix("_processor")
+        module = match["module"].replace(".processor.", ".").replace(".", "_")
+        if module.endswith("_to_out"):
+            module += "_0"
         part = match["part"].replace(".default.", ".")
         return tuple(prefix + module for prefix in _DOTTED_PREFIXES[match["network"]]), _PARTS.get(part, part)
     module, _, part = key.partition(".")

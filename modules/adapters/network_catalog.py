@@ -172,7 +172,8 @@ class NetworkCatalog:
             except ValueError as error:
                 comments.append(f"<{network.name}:{network.item}> was not used: {error}")
             except CheckpointError as error:
-                comments.append(f'"{network.item}" was not used: {error}')
+                reason = str(error).removeprefix(f"{error.path.name}: ")
+                comments.append(f'"{network.item}" was not used: {reason}')
         if missing:
             comments.append(f"Lora not found: {', '.join(missing)}")
         return tuple(patches), tuple(comments)

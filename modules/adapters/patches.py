@@ -129,7 +129,8 @@ def apply_patches(model: LoadedModel, patches: tuple[Patch, ...]) -> tuple[str, 
                 else:
                     _apply_lora(state, patch, layers)
             except (AdapterError, CheckpointError) as error:
-                state.comments.append(f'"{patch.name}" was not used: {error}')
+                reason = str(error).removeprefix(f"{error.path.name}: ")
+                state.comments.append(f'"{patch.name}" was not used: {reason}')
     return tuple(state.comments)
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
@@ -34,17 +36,17 @@ def test_every_weighted_layer_has_exactly_one_name_in_diffusers(config: UNetConf
 
 def test_names_are_those_of_diffusers_own_network() -> None:
     with torch.device("meta"):
-        theirs = UNet2DConditionModel(
+        theirs: Any = UNet2DConditionModel(
             block_out_channels=(320, 640, 1280, 1280), cross_attention_dim=768, attention_head_dim=8
         )
     expected = {
         name.removesuffix(".weight"): tuple(tensor.shape)
-        for name, tensor in theirs.state_dict().items()
+        for name, tensor in theirs.named_parameters()
         if name.endswith(".weight")
     }
     unet = on_meta(SD1_UNET)
     shapes = {
-        name: tuple(unet.get_submodule(path).weight.shape)
+        name: tuple(unet.get_parameter(f"{path}.weight").shape)
         for name, path in diffusers_unet_paths(unet).items()
     }
     assert shapes == expected

@@ -18,7 +18,7 @@ from modules.networks.unet import UNet, UNetConfig
 from modules.networks.vae import AutoencoderKL, VaeConfig
 from modules.runtime.device import Runtime
 
-__all__ = ["tiny_model", "tiny_sd1", "tiny_sd1_inpaint", "tiny_sd2", "tiny_sdxl", "tiny_sdxl_refiner"]
+__all__ = ["UNET", "tiny_model", "tiny_sd1", "tiny_sd1_inpaint", "tiny_sd2", "tiny_sdxl", "tiny_sdxl_refiner"]
 
 CLIP = ClipTextConfig(width=16, layers=3, heads=2, mlp_width=32)
 OPEN_CLIP = OpenClipTextConfig(width=24, layers=3, heads=2, mlp_width=48, projection=24)
