@@ -18,7 +18,14 @@ from modules.exceptions import RequestError
 from modules.imaging.decode import DECODER_ERRORS, open_image
 from modules.imaging.png_text import is_png, png_text_chunks
 
-__all__ = ["ImageMetadata", "encode_image", "fitting_format", "read_infotext", "read_metadata"]
+__all__ = [
+    "ImageMetadata",
+    "encode_image",
+    "fitting_format",
+    "holds_infotext",
+    "read_infotext",
+    "read_metadata",
+]
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +136,11 @@ def fitting_format(format: str, width: int, height: int) -> str:
     """The format itself, or "png" where a picture of this size in pixels exceeds what it can hold."""
     kind = "jpeg" if format.lower() == "jpg" else format.lower()
     return format if max(width, height) <= MAX_SIDE.get(kind, 2**31 - 1) else "png"
+
+
+def holds_infotext(format: str, infotext: str) -> bool:
+    """Whether a file of this format can hold parameters of this length."""
+    return format.lower() == "png" or len(_exif(infotext)) <= MAX_EXIF
 
 
 def _png_texts(texts: Mapping[str, str]) -> PngImagePlugin.PngInfo:

@@ -7,7 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from PIL import Image
 from modules.exceptions import StorageError
 from modules.imaging.filenames import NameFacts, expand_pattern, safe_parts
 from modules.imaging.files import make_folder, storage_error, write_new
-from modules.imaging.metadata import encode_image, fitting_format
+from modules.imaging.metadata import encode_image, fitting_format, holds_infotext
 from modules.settings.options import Settings
 
 __all__ = ["ImageWriter", "OutputKind", "SavedImage"]
@@ -37,11 +37,13 @@ class SavedImage:
 
     Attributes:
         path: the picture's file.
+        content: what is in it, so that nobody has to encode the picture again.
         text_path: the file with its parameters, when the settings ask for one or they did not fit.
         copy_path: the smaller JPEG beside a large picture.
     """
 
     path: Path
+    content: bytes = field(repr=False)
     text_path: Path | None = None
     copy_path: Path | None = None
 
@@ -100,11 +102,12 @@ class ImageWriter:
         folder = self.folder(facts, settings, kind=kind)
         stem, series = _stem(facts, settings, kind=kind, suffix=suffix)
         path = self._write(folder, stem, series, f".{format}", content)
-        text_path = path.with_suffix(".txt") if settings.save_txt and infotext else None
-        if text_path is not None and infotext is not None:
-            write_new(text_path, f"{infotext}\n".encode("utf-8", "replace"))
-        copy_path = _write_small_copy(image, path, len(content), written, settings)
-        return SavedImage(path, text_path, copy_path)
+        return SavedImage(
+            path,
+            content,
+            _write_text(path, infotext, settings),
+            _write_small_copy(image, path, len(content), written, settings),
+        )
 
     def folder(self, facts: NameFacts, settings: Settings, *, kind: OutputKind) -> Path:
         """The folder in which a picture of this kind is saved; it need not exist yet."""
@@ -209,6 +212,19 @@ def _next_number(folder: Path, series: str) -> int:
 def _stem_is_taken(path: Path) -> bool:
     """Whether a name would share its parameters' text file with an older picture."""
     return path.exists() or path.with_suffix(".txt").exists()
+
+
+def _write_text(path: Path, infotext: str | None, settings: Settings) -> Path | None:
+    """The parameters beside the picture, when the settings ask for it or the picture cannot hold them."""
+    too_long = settings.enable_pnginfo and not holds_infotext(path.suffix[1:], infotext or "")
+    if not infotext or not (settings.save_txt or too_long):
+        return None
+    text_path = path.with_suffix(".txt")
+    try:
+        return text_path if write_new(text_path, f"{infotext}\n".encode("utf-8", "replace")) else None
+    except StorageError as error:
+        log.warning("the picture was saved without its text file: %s", error)
+        return None
 
 
 def _write_small_copy(
