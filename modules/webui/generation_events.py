@@ -241,9 +241,9 @@ def _updates(tab: GenerationTab, values: dict[str, object]) -> list[object]:
 
 def _update(component: object, key: str, value: object) -> object:
     if isinstance(component, gr.Slider) and isinstance(value, (int, float)):
-        return gr.Slider(
+        return gr.update(
             value=value, minimum=min(component.minimum, value), maximum=max(component.maximum, value)
         )
     if key == "override_settings" and isinstance(value, list):
-        return gr.Dropdown(value=value, choices=value, visible=bool(value))
+        return gr.update(value=value, choices=value, visible=bool(value))
     return gr.update(value=value)

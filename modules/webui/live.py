@@ -6,7 +6,7 @@ is closed by a reload loses nothing, the next page attaches to the same job.
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import gradio as gr
@@ -70,7 +70,7 @@ def notice_picture(text: str, element_id: str = "") -> JobPicture:
     }
 
 
-async def follow_job(jobs: JobService, job_id: str) -> AsyncIterator[JobPicture]:
+async def follow_job(jobs: JobService, job_id: str) -> AsyncGenerator[JobPicture, None]:
     """Relay a job to the page until it ends; between two frames views may be left out."""
     async for view in jobs.follow(job_id):
         yield job_picture(view)

@@ -1,5 +1,6 @@
 """Putting the page into the server: the one place that knows Gradio's settings and its traps."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -31,7 +32,14 @@ def mount(
         path: where the page lives.
     """
     _prepare_uploads(upload_folder(services))
-    page = build_page(services)
+
+    async def build() -> FastAPI:
+        return _mount(app, build_page(services), current_user, path)
+
+    return asyncio.run(build())  # without a running loop Gradio would make one per lock and leave it open
+
+
+def _mount(app: FastAPI, page: gr.Blocks, current_user: CurrentUser | None, path: str) -> FastAPI:
     mounted = gr.mount_gradio_app(
         app,
         page,

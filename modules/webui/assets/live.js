@@ -96,6 +96,7 @@ function render() {
   if (value.job && value.job !== lastJob) { lastJob = value.job; pinned = ''; }
   const chosen = selectedOf(value);
   root.dataset.state = value.state || 'idle';
+  root.dataset.job = value.job || '';
   showSource(chosen ? urlOf(chosen) : value.src || '', chosen ? chosen.infotext.split('\n')[0] : 'Live preview');
   bar.value = value.progress || 0;
   text.textContent = value.text || '';

@@ -1,0 +1,145 @@
+"""What a person does on the page, in words."""
+
+import time
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page
+
+__all__ = ["Studio"]
+
+
+class Studio:
+    """One generation tab of an open page."""
+
+    def __init__(self, page: Page, tab: str = "txt2img") -> None:
+        self.page = page
+        self.tab = tab
+
+    def open(self, tab: str) -> "Studio":
+        """Go to another tab."""
+        self.page.get_by_role("tab", name=tab, exact=True).click()
+        self.page.wait_for_selector(f"#{tab}_prompt textarea")
+        return Studio(self.page, tab)
+
+    def part(self, name: str) -> Locator:
+        return self.page.locator(f"#{self.tab}_{name}")
+
+    def write(self, text: str, field: str = "prompt") -> None:
+        self.part(field).locator("textarea").fill(text)
+
+    def text(self, field: str = "prompt") -> str:
+        return self.part(field).locator("textarea").input_value()
+
+    def set_number(self, field: str, value: float) -> None:
+        box = self.part(field).locator("input[type=number]")
+        box.fill(str(value))
+        box.press("Tab")
+
+    def number(self, field: str) -> float:
+        return float(self.part(field).locator("input[type=number]").input_value())
+
+    def choice(self, field: str) -> str:
+        return self.part(field).locator("input").input_value()
+
+    @property
+    def state(self) -> str:
+        return self._root.get_attribute("data-state") or ""
+
+    @property
+    def shown(self) -> str:
+        """Address of the picture on the stage."""
+        return self.part("gallery").locator(".stage-image").get_attribute("src") or ""
+
+    @property
+    def infotext(self) -> str:
+        return self.page.locator(f"#html_info_{self.tab}").inner_text()
+
+    def generate(self) -> None:
+        """Press Generate and wait until the new job is shown."""
+        before = self._root.get_attribute("data-job") or ""
+        self.part("generate").click()
+        self._wait_for_other_job(before)
+
+    @property
+    def _root(self) -> Locator:
+        return self.part("gallery").locator(".live-root")
+
+    def _wait_for_other_job(self, before: str) -> None:
+        self.page.wait_for_function(
+            "([tab, before]) => ![before, ''].includes("
+            "document.querySelector(`#${tab}_gallery .live-root`).dataset.job)",
+            arg=[self.tab, before],
+        )
+
+    def wait_until(self, *states: str, seconds: float = 60) -> None:
+        wanted = ", ".join(f'#{self.tab}_gallery .live-root[data-state="{state}"]' for state in states)
+        self.page.wait_for_selector(wanted, timeout=seconds * 1000)
+
+    def wait_for_picture(self, seconds: float = 60) -> None:
+        self.wait_until("done", seconds=seconds)
+        self.page.wait_for_selector(f'#{self.tab}_gallery .stage-image[src^="files/"]', timeout=10_000)
+
+    def picture_of_new_job(self, seconds: float = 60) -> str:
+        """Press Generate and wait for the picture; returns its address."""
+        self.generate()
+        self.wait_for_picture(seconds)
+        return self.shown
+
+    def frames(self, until: str = "done", seconds: float = 60) -> list[str]:
+        """Different previews that are seen until the job has ended."""
+        seen: list[str] = []
+        deadline = time.monotonic() + seconds
+        while self.state != until and time.monotonic() < deadline:
+            source = self.shown
+            if source.startswith("data:image/jpeg") and source not in seen:
+                seen.append(source)
+            self.page.wait_for_timeout(15)
+        return seen
+
+    def stroke(self, points: list[tuple[float, float]], field: str = "image") -> None:
+        """Draw with the mouse; points are parts of the picture's width and height, 0..1."""
+        box = self.part(field).locator(".canvas-stage").bounding_box()
+        assert box is not None
+        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        self.page.mouse.move(*at[0])
+        self.page.mouse.down()
+        for x, y in at[1:]:
+            self.page.mouse.move(x, y, steps=8)
+        self.page.mouse.up()
+
+    def put_picture(self, path: str, field: str = "image") -> None:
+        place = self.part(field)
+        place.locator("input[type=file]").set_input_files(path)
+        place.locator('.canvas-view[data-ready="true"]').wait_for()
+        self.page.wait_for_timeout(300)  # the upload behind the picture that is shown already
+
+    def painted_pixels(self, field: str = "image") -> int:
+        """Number of pixels of the drawing that will count as mask."""
+        return len(self.painted(field))
+
+    def painted(self, field: str = "image") -> list[tuple[int, int]]:
+        """Pixels (x, y) of the drawing that will count as mask."""
+        canvas = self.part(field).locator("canvas")
+        width = int(canvas.evaluate("(canvas) => canvas.width"))
+        found = canvas.evaluate(
+            """(canvas) => {
+                const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+                const found = [];
+                for (let i = 3; i < data.length; i += 4) if (data[i] > 127) found.push((i - 3) / 4);
+                return found;
+            }"""
+        )
+        return [(int(place) % width, int(place) // width) for place in found]
+
+    def drop_file(self, path: Path) -> None:
+        """Drop a picture on the prompt, as from the desktop."""
+        self.page.evaluate(
+            """([bytes, target]) => {
+                const carrier = new DataTransfer();
+                carrier.items.add(new File([new Uint8Array(bytes)], 'made.png', { type: 'image/png' }));
+                const how = { bubbles: true, cancelable: true, dataTransfer: carrier };
+                const area = document.querySelector(target);
+                for (const name of ['dragover', 'drop']) area.dispatchEvent(new DragEvent(name, how));
+            }""",
+            [list(path.read_bytes()), f"#{self.tab}_prompt textarea"],
+        )

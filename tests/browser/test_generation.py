@@ -1,0 +1,155 @@
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.studio_page import Studio
+
+
+@pytest.fixture
+def studio(open_page: OpenPage, painted_url: str) -> Studio:
+    made = Studio(open_page(painted_url))
+    made.set_number("width", 128)
+    made.set_number("height", 128)
+    return made
+
+
+def test_the_picture_forms_in_place(studio: Studio) -> None:
+    stage = studio.part("gallery").locator(".stage")
+    before = stage.bounding_box()
+    studio.write("a red apple")
+    studio.page.keyboard.press("Control+Enter")
+    studio.wait_until("running")
+    assert len(studio.frames()) >= 5
+    studio.wait_for_picture()
+    assert stage.bounding_box() == before
+    assert "a red apple" in studio.infotext
+
+
+def test_escape_stops_and_keeps_what_is_finished(studio: Studio) -> None:
+    studio.set_number("steps", 10)
+    studio.set_number("batch_count", 50)
+    studio.generate()
+    studio.part("gallery").locator(".thumb img").first.wait_for()
+    studio.page.keyboard.press("Escape")
+    studio.wait_for_picture(seconds=15)
+    expect(studio.part("generate")).to_be_visible()
+    assert studio.part("gallery").locator(".thumb").count() < 50
+
+
+def test_skip_goes_on_with_the_next_picture(studio: Studio) -> None:
+    studio.set_number("steps", 100)
+    studio.set_number("batch_count", 2)
+    studio.generate()
+    studio.wait_until("running")
+    studio.part("skip").click()
+    studio.part("gallery").locator(".live-text", has_text="picture 2 of 2").wait_for()
+    studio.part("skip").click()
+    studio.wait_for_picture()
+
+
+def test_a_reload_and_a_second_page_find_the_running_job(
+    studio: Studio, open_page: OpenPage, painted_url: str
+) -> None:
+    studio.set_number("steps", 150)
+    studio.generate()
+    studio.wait_until("running")
+    studio.page.reload()
+    studio.wait_until("running")
+    other = Studio(open_page(painted_url))
+    other.wait_until("running")
+    assert len(other.frames(until="done", seconds=1.5)) >= 2
+    other.part("interrupt").click()
+    other.wait_until("done")
+    studio.wait_until("done")
+
+
+def test_ctrl_enter_while_running_starts_anew(studio: Studio) -> None:
+    studio.set_number("steps", 150)
+    studio.write("first")
+    studio.generate()
+    studio.wait_until("running")
+    studio.set_number("steps", 3)
+    studio.write("second")
+    studio.page.keyboard.press("Control+Enter")
+    studio.page.wait_for_function(
+        "document.querySelector('#html_info_txt2img').textContent.includes('second')"
+    )
+
+
+def test_numbers_that_make_no_sense_are_one_sentence_beside_the_field(studio: Studio) -> None:
+    for field, value in (("width", "0"), ("steps", "-1"), ("cfg_scale", "999"), ("seed", "")):
+        studio.part(field).locator("input[type=number]").fill(value)
+        studio.page.keyboard.press("Control+Enter")
+        expect(studio.part(field).locator(".field-error")).to_have_count(1)
+        assert studio.state in {"idle", "done"}
+        studio.set_number(field, {"width": 128, "steps": 4, "cfg_scale": 7, "seed": -1}[field])
+        expect(studio.part(field).locator(".field-error")).to_have_count(0)
+    studio.picture_of_new_job()
+
+
+def test_a_failed_job_is_one_sentence_and_the_next_is_fine(studio: Studio) -> None:
+    studio.set_number("steps", 3)
+    studio.write("fail")
+    studio.generate()
+    studio.wait_until("failed")
+    message = studio.part("gallery").locator(".live-message")
+    expect(message).to_have_text("The checkpoint is damaged: choose another one.")
+    assert studio.text() == "fail"
+    studio.write("fine")
+    studio.picture_of_new_job()
+    expect(message).to_be_hidden()
+
+
+def test_pictures_of_a_batch_can_be_looked_at_and_sent_on(studio: Studio) -> None:
+    studio.set_number("steps", 3)
+    studio.set_number("seed", 40)
+    studio.set_number("batch_count", 3)
+    studio.write("a batch")
+    studio.picture_of_new_job()
+    thumbs = studio.part("gallery").locator(".thumb")
+    expect(thumbs).to_have_count(3)
+    thumbs.nth(2).click()
+    assert "Seed: 42" in studio.infotext
+    studio.set_number("seed", -1)
+    studio.part("reuse_seed").click()
+    studio.page.wait_for_function("document.querySelector('#txt2img_seed input').value === '42'")
+    studio.part("send_to_img2img").click()
+    target = Studio(studio.page, "img2img")
+    target.part("image").locator('.canvas-view[data-ready="true"]').wait_for()
+    assert (target.text(), target.number("seed"), target.number("width")) == ("a batch", 42, 128)
+    target.set_number("steps", 3)
+    target.picture_of_new_job()
+
+
+def test_parameters_are_pasted_and_dropped(studio: Studio, tmp_path: Path) -> None:
+    studio.write(
+        "a cat\nNegative prompt: a dog\nSteps: 33, Sampler: Euler a, Schedule type: Karras, CFG scale: 5.5, "
+        "Seed: 123, Size: 192x448, Denoising strength: 0.5, Hires upscale: 1.5, Hires upscaler: Latent"
+    )
+    studio.part("paste").click()
+    studio.page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a cat'")
+    assert studio.text("neg_prompt") == "a dog"
+    assert (studio.number("steps"), studio.number("cfg_scale"), studio.number("seed")) == (33, 5.5, 123)
+    assert (studio.number("width"), studio.number("height")) == (192, 448)
+    assert (studio.choice("sampling"), studio.choice("scheduler")) == ("Euler a", "Karras")
+    expect(studio.part("hr_scale")).to_be_visible()
+
+    studio.set_number("steps", 4)
+    source = studio.picture_of_new_job()
+    picture = tmp_path / "made.png"
+    picture.write_bytes(studio.page.request.get(f"{studio.page.url}{source}").body())
+    studio.write("something else")
+    studio.set_number("seed", 9)
+    studio.drop_file(picture)
+    studio.page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a cat'")
+    assert studio.number("seed") == 123
+
+
+def test_a_page_in_dark_stays_dark(studio: Studio) -> None:
+    studio.page.click("#theme_switch")
+    assert studio.page.evaluate("document.body.classList.contains('dark')")
+    studio.page.reload()
+    studio.page.wait_for_selector("#txt2img_prompt textarea")
+    studio.page.wait_for_function("document.body.classList.contains('dark')")

@@ -1,0 +1,46 @@
+import pytest
+
+from tests.browser.conftest import OpenPage
+from tests.browser.studio_page import Studio
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[tuple[str, tuple[int, int], list[str], str]]:
+    """Text, selection, keys, text after them."""
+    return [
+        ("a castle, hill", (4, 4), ["Control+ArrowUp"] * 2, "a (castle:1.2), hill"),
+        ("a (castle:1.2), hill", (5, 5), ["Control+ArrowDown"] * 2, "a castle, hill"),
+        ("a castle, hill", (0, 8), ["Control+ArrowDown"], "(a castle:0.9), hill"),
+        ("<lora:x:1>", (5, 5), ["Control+ArrowUp"], "<lora:x:1.05>"),
+        ("one, two, three", (6, 6), ["Alt+ArrowLeft"], "two, one, three"),
+        ("one, two, three", (6, 6), ["Alt+ArrowRight"] * 2, "one, three, two"),
+        ("(nested (deep:1.1):1.3)", (9, 9), ["Control+ArrowUp"], "(nested (deep:1.2):1.3)"),
+        ("", (0, 0), ["Control+ArrowUp"], ""),
+    ]
+
+
+def test_keys_change_weights_and_order(
+    open_page: OpenPage, painted_url: str, cases: list[tuple[str, tuple[int, int], list[str], str]]
+) -> None:
+    studio = Studio(open_page(painted_url))
+    area = studio.part("prompt").locator("textarea")
+    for text, selection, keys, expected in cases:
+        studio.write(text)
+        area.evaluate(
+            "(area, [from, to]) => { area.focus(); area.setSelectionRange(from, to); }", list(selection)
+        )
+        for key in keys:
+            studio.page.keyboard.press(key)
+        assert studio.text() == expected
+
+
+def test_the_token_counter_follows_the_prompt(open_page: OpenPage, painted_url: str) -> None:
+    studio = Studio(open_page(painted_url))
+    studio.write("a red apple")
+    studio.page.wait_for_function(
+        "document.querySelector('#txt2img_token_counter').textContent.trim() === '3/75'"
+    )
+    studio.write("apple " * 80)
+    studio.page.wait_for_function(
+        "document.querySelector('#txt2img_token_counter').textContent.trim() === '80/150'"
+    )
