@@ -139,7 +139,8 @@ class JobOutput:
 
     def _grid(self) -> ResultImage | None:
         settings, made = self.plan.settings, [self._made[index] for index in sorted(self._made)]
-        wanted = settings.return_grid or settings.grid_save
+        # a request that keeps nothing gets no grid either, as programs on A1111's API expect
+        wanted = self.plan.request.save_images and (settings.return_grid or settings.grid_save)
         if not wanted or not made or (len(made) < 2 and settings.grid_only_if_multiple):
             return None
         rows = grid_rows(
