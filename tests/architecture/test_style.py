@@ -12,6 +12,7 @@ TERMINAL = {"launch.py"}  # the only file that prints
 # Each place was reviewed; a new one needs a reason as good.
 CATCH_ALL = {
     "modules/generation/engine.py",  # whatever an image's coroutine raises ends that image only
+    "modules/generation/job_run.py",  # a picture or grid that cannot be saved ends its job only
     "modules/generation/runner.py",  # a failing job must not end the engine's thread
     "modules/jobs/board.py",  # a follower's failing callback is its own problem
     "modules/plugins/manager.py",  # a hook of an extension
