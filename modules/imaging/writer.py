@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 OutputKind = Literal["txt2img", "img2img", "extras", "txt2img-grid", "img2img-grid", "save", "init"]
 
 MAX_KNOWN_FOLDERS = 1000  # folders whose next number is remembered
+MAX_NAME = 240  # UTF-8 bytes before the extension; file systems take 255 in all
 MAX_TRIES = 10_000  # names tried before giving up
 RESCAN_AFTER = 20  # taken names in a row: somebody else writes into the folder too
 _LEADING_NUMBER = re.compile(r"\d{1,9}(?=[-.]|$)")
@@ -126,7 +127,7 @@ class ImageWriter:
         make_folder(folder)
         for attempt in range(MAX_TRIES):
             if series is None:
-                name = f"{stem}-{attempt}" if attempt else stem
+                name = f"{_fitting(stem)}-{attempt}" if attempt else _fitting(stem)
             else:
                 name = self._numbered(folder, stem, series, rescan=attempt % RESCAN_AFTER == RESCAN_AFTER - 1)
             path = folder / f"{name}{extension}"
@@ -146,7 +147,11 @@ class ImageWriter:
             while len(self._next) > MAX_KNOWN_FOLDERS:
                 self._next.popitem(last=False)
         numbered = f"{series}-{number:04}" if series else f"{number:05}"
-        return f"{numbered}-{stem}" if stem else numbered
+        return _fitting(f"{numbered}-{stem}") if stem else numbered
+
+
+def _fitting(name: str) -> str:
+    return name.encode()[:MAX_NAME].decode("utf-8", "ignore")
 
 
 def _output_folder(settings: Settings, kind: OutputKind) -> str:

@@ -41,7 +41,8 @@ def test_there_and_back_stays_within_the_rounding_of_eight_bits() -> None:
 
 
 def test_a_picture_corrected_to_itself_hardly_changes() -> None:
-    image = Image.open(INPUTS / "init64.png").convert("RGB")
+    with Image.open(INPUTS / "init64.png") as opened:
+        image = opened.convert("RGB")
 
     corrected = correct_colors(image, color_target(image))
 

@@ -107,45 +107,14 @@ def test_words_are_counted_by_the_setting() -> None:
 
 
 def test_every_token_of_the_specification_exists() -> None:
-    names = [
-        "basename",
-        "img",
-        "seed",
-        "seed_first",
-        "seed_last",
-        "steps",
-        "cfg",
-        "width",
-        "height",
-        "styles",
-        "sampler",
-        "sampler_scheduler",
-        "scheduler",
-        "model_hash",
-        "model_name",
-        "date",
-        "datetime",
-        "job_timestamp",
-        "prompt_hash",
-        "negative_prompt_hash",
-        "full_prompt_hash",
-        "prompt",
-        "prompt_no_styles",
-        "prompt_spaces",
-        "prompt_words",
-        "batch_number",
-        "batch_size",
-        "generation_number",
-        "hasprompt",
-        "clip_skip",
-        "denoising",
-        "user",
-        "vae_filename",
-        "none",
-        "image_hash",
-    ]
+    names = """
+        basename img seed seed_first seed_last steps cfg width height styles sampler sampler_scheduler
+        scheduler model_hash model_name date datetime job_timestamp prompt_hash negative_prompt_hash
+        full_prompt_hash prompt prompt_no_styles prompt_spaces prompt_words batch_number batch_size
+        generation_number hasprompt clip_skip denoising user vae_filename none image_hash
+    """
 
-    assert set(TOKENS) == set(names)
+    assert set(TOKENS) == set(names.split())
 
 
 def test_parts_of_names_are_cleaned() -> None:

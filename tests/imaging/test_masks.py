@@ -25,7 +25,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def open_input(name: str) -> Image.Image:
-    return Image.open(GOLDEN / "inputs" / name)
+    with Image.open(GOLDEN / "inputs" / name) as image:
+        return image.copy()
 
 
 def square_mask(size: int = 64, start: int = 16, end: int = 48) -> Image.Image:

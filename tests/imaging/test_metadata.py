@@ -128,7 +128,7 @@ def test_text_behind_the_pixels_is_read() -> None:
 
 
 def test_a_text_bomb_is_skipped() -> None:
-    bomb = b"parameters\0\0" + zlib.compress(b"x" * 100_000_000)
+    bomb = b"parameters\0\0" + zlib.compress(b"x" * 20_000_000)
 
     assert png_text_chunks(with_chunk(b"zTXt", bomb)) == {}
 

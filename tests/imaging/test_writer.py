@@ -157,7 +157,7 @@ def test_many_threads_never_take_the_same_name(writer: ImageWriter, tmp_path: Pa
 def test_the_next_number_costs_the_same_with_fifty_thousand_files(writer: ImageWriter) -> None:
     folder = writer.save(PICTURE, FACTS, PLAIN, kind="txt2img").path.parent
     for number in range(1, 50_000):
-        (folder / f"{number:05}-1.png").touch()
+        os.mknod(folder / f"{number:05}-1.png")  # touch() takes three times as long
     fresh = ImageWriter(folder.parents[1])
 
     assert fresh.save(PICTURE, FACTS, PLAIN, kind="txt2img").path.name == "50000-42.png"
@@ -173,7 +173,8 @@ def test_large_pictures_get_a_smaller_copy(writer: ImageWriter) -> None:
     saved = writer.save(Image.new("RGB", (400, 200)), FACTS, settings, kind="txt2img", infotext=TEXT)
 
     assert saved.copy_path is not None
-    assert Image.open(saved.copy_path).size == (100, 50)
+    with Image.open(saved.copy_path) as copy:
+        assert copy.size == (100, 50)
     assert read_infotext(saved.copy_path)[0] == TEXT
     assert writer.save(PICTURE, FACTS, settings, kind="txt2img").copy_path is None
 
@@ -244,6 +245,20 @@ def test_whatever_is_asked_for_lands_inside_the_outputs(
     saved = ImageWriter(base / "outputs").save(PICTURE, facts, settings, kind="txt2img", suffix=f"/{folder}")
 
     assert saved.path.resolve().is_relative_to((base / "outputs").resolve())
+
+
+def test_names_too_long_for_a_file_system_are_cut(writer: ImageWriter) -> None:
+    facts = replace(FACTS, basename="b" * 300)
+
+    saved = writer.save(
+        PICTURE,
+        facts,
+        set_options(samples_filename_pattern="猫" * 300),
+        kind="txt2img",
+        suffix="-" + "s" * 300,
+    )
+
+    assert saved.path.exists()
 
 
 def test_an_absolute_folder_counts_only_inside_the_outputs(writer: ImageWriter, tmp_path: Path) -> None:
