@@ -22,10 +22,21 @@ Parts = Mapping[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Delta:
-    """What to add. ``weight`` has the shape of the weight, ``bias`` that of the bias."""
+    """What to add to a layer.
 
-    weight: Tensor
+    Attributes:
+        change: in the weight's shape, float32.
+        strength: what the change is multiplied by.
+        bias: what to add to the bias, already multiplied.
+    """
+
+    change: Tensor
+    strength: float = 1.0
     bias: Tensor | None = None
+
+    def added_to(self, weight: Tensor) -> Tensor:
+        """The changed weight, rounded once; one pass over memory."""
+        return torch.add(weight.to(torch.float32), self.change, alpha=self.strength).to(weight.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +231,8 @@ def delta(parts: Parts, weight: Tensor, multiplier: float, dyn_dim: int | None =
     if "bias" in parts:
         change = (change.reshape(parts["bias"].shape) + parts["bias"]).reshape(change.shape)
     change = _shaped(change, weight)
-    if kind not in _CONSTRAINED:
-        change = change * _scale(parts, raw)
+    scale = 1.0 if kind in _CONSTRAINED else _scale(parts, raw)
+    bias = None if raw.bias is None else raw.bias * multiplier
     if "dora_scale" in parts:
-        change = _decomposed(change, weight, parts["dora_scale"])
-    return Delta(change * multiplier, None if raw.bias is None else raw.bias * multiplier)
+        return Delta(_decomposed(change * scale, weight, parts["dora_scale"]), multiplier, bias)
+    return Delta(change, scale * multiplier, bias)

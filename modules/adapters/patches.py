@@ -171,22 +171,21 @@ def _changes(state: _InForce, patch: Patch, matched: list[tuple[Layer, Mapping[s
 
 
 def _add(state: _InForce, layer: Layer, change: Delta) -> None:
-    weight = layer.parameter
-    state.replace(layer.module, layer.weight, _sum(weight, change.weight, layer.third))
+    state.replace(layer.module, layer.weight, _changed(layer.parameter, change, layer.third))
     if change.bias is not None:
         bias: nn.Parameter | None = vars(layer.module)["_parameters"].get(layer.bias)
         if bias is None:
-            state.replace(layer.module, layer.bias, change.bias.to(weight.dtype))
+            state.replace(layer.module, layer.bias, change.bias.to(layer.parameter.dtype))
         else:
-            state.replace(layer.module, layer.bias, _sum(bias, change.bias, layer.third))
+            state.replace(layer.module, layer.bias, _changed(bias, Delta(change.bias), layer.third))
 
 
-def _sum(weight: Tensor, change: Tensor, third: int | None) -> Tensor:
-    """Add in float32 and round once; a change of one third leaves the others as they are."""
+def _changed(weight: Tensor, change: Delta, third: int | None) -> Tensor:
+    """Change a weight, or one third of it, leaving the others as they are."""
     if third is None:
-        return (weight.to(torch.float32) + change).to(weight.dtype)
+        return change.added_to(weight)
     parts = list(weight.chunk(3))
-    parts[third] = (parts[third].to(torch.float32) + change).to(weight.dtype)
+    parts[third] = change.added_to(parts[third])
     return torch.cat(parts)
 
 

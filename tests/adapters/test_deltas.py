@@ -12,8 +12,8 @@ CONV = torch.randn(8, 6, 3, 3)
 def change(parts: dict[str, Tensor], weight: Tensor = WEIGHT, multiplier: float = 1.0) -> Tensor:
     result = delta(parts, weight, multiplier)
     assert isinstance(result, Delta)
-    assert result.weight.shape == weight.shape
-    return result.weight
+    assert result.change.shape == weight.shape
+    return result.change * result.strength
 
 
 def test_lora_adds_the_product_scaled_by_alpha_over_rank() -> None:
@@ -37,7 +37,7 @@ def test_dyn_uses_only_the_first_ranks_but_scales_by_all() -> None:
     parts = {"lora_up.weight": up, "lora_down.weight": down, "alpha": torch.tensor(4.0)}
     result = delta(parts, WEIGHT, 1.0, dyn_dim=2)
     assert result is not None
-    torch.testing.assert_close(result.weight, up[:, :2] @ down[:2])
+    torch.testing.assert_close(result.change * result.strength, up[:, :2] @ down[:2])
 
 
 def test_a_convolutions_lora_is_one_convolution_after_the_other() -> None:
@@ -119,9 +119,9 @@ def test_full_and_norm_add_weights_and_biases() -> None:
     assert norm is not None
     assert full.bias is not None
     assert norm.bias is not None
-    torch.testing.assert_close(full.weight, WEIGHT * 0.5)
+    torch.testing.assert_close(full.added_to(WEIGHT), WEIGHT * 1.5)
     torch.testing.assert_close(full.bias, torch.full((8,), 0.5))
-    torch.testing.assert_close(norm.weight, torch.full((8,), 2.0))
+    torch.testing.assert_close(norm.added_to(torch.zeros(8)), torch.full((8,), 2.0))
     torch.testing.assert_close(norm.bias, torch.full((8,), 2.0))
 
 

@@ -60,7 +60,7 @@ def test_changing_strengths_starts_from_the_originals_each_time(tmp_path: Path) 
     original = to_k(model).clone()
     for strength in (0.3, -2.0, 0.7):
         apply_patches(model, (lora(tmp_path, {f"{TO_K}.diff": diff}, unet_multiplier=strength),))
-        assert torch.equal(to_k(model), original + diff * strength)
+        assert torch.equal(to_k(model), torch.add(original, diff, alpha=strength))
 
 
 def test_text_encoder_and_unet_have_strengths_of_their_own(tmp_path: Path) -> None:
