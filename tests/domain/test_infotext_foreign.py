@@ -1,0 +1,268 @@
+import json
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from modules.domain.infotext import split_infotext
+from modules.domain.infotext_foreign import convert_foreign
+
+COMFY = {
+    "3": {
+        "class_type": "KSampler",
+        "inputs": {
+            "seed": 8566257,
+            "steps": 20,
+            "cfg": 8.5,
+            "sampler_name": "dpmpp_2m_sde_gpu",
+            "scheduler": "karras",
+            "denoise": 1,
+            "model": ["10", 0],
+            "positive": ["6", 0],
+            "negative": ["7", 0],
+            "latent_image": ["5", 0],
+        },
+    },
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sub\\v1-5-pruned.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768, "batch_size": 1}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": ["12", 0], "clip": ["10", 1]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "bad hands", "clip": ["10", 1]}},
+    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+    "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0]}},
+    "10": {
+        "class_type": "LoraLoader",
+        "inputs": {
+            "lora_name": "ink.safetensors",
+            "strength_model": 0.8,
+            "strength_clip": 0.6,
+            "model": ["4", 0],
+            "clip": ["4", 1],
+        },
+    },
+    "11": {"class_type": "FaceDetailer", "inputs": {}},
+    "12": {"class_type": "PrimitiveString", "inputs": {"value": "a cat, masterpiece"}},
+}
+
+
+def parsed(items: dict[str, str], **size: int) -> tuple[str, str, dict[str, str], tuple[str, ...]]:
+    found = convert_foreign(items, **size)
+    assert found is not None
+    document = split_infotext(found.text)
+    return document.prompt, document.negative_prompt, dict(document.parameters), found.lost
+
+
+def test_our_own_and_strange_texts_are_left_alone() -> None:
+    assert convert_foreign({}) is None
+    assert (
+        convert_foreign({"parameters": "a cat\nSteps: 1, A b: 2, C d: 3", "prompt": json.dumps(COMFY)})
+        is None
+    )
+    assert convert_foreign({"parameters": '{"some": "json"}'}) is None
+    assert convert_foreign({"Software": "NovelAI"}) is None
+    assert convert_foreign({"prompt": "a plain text"}) is None
+
+
+def test_a_comfyui_graph_is_followed_from_its_sampler() -> None:
+    prompt, negative, parameters, lost = parsed({"prompt": json.dumps(COMFY)})
+
+    assert prompt == "a cat, masterpiece <lora:ink:0.6:0.8>"
+    assert negative == "bad hands"
+    assert parameters == {
+        "Steps": "20",
+        "Sampler": "DPM++ 2M SDE",
+        "Schedule type": "Karras",
+        "CFG scale": "8.5",
+        "Seed": "8566257",
+        "Size": "512x768",
+        "Model": "v1-5-pruned",
+        "RNG": "CPU",
+        "Emphasis": "No norm",
+    }
+    assert lost == ("node FaceDetailer was not read",)
+
+
+def test_an_unknown_sampler_and_a_start_picture_are_named() -> None:
+    graph = json.loads(json.dumps(COMFY))
+    graph["3"]["inputs"] |= {"sampler_name": "magic", "denoise": 0.6}
+    graph["5"] = {"class_type": "VAEEncode", "inputs": {}}
+
+    _, _, parameters, lost = parsed({"prompt": json.dumps(graph)}, width=64, height=32)
+
+    assert (parameters["Denoising strength"], parameters["Size"]) == ("0.6", "64x32")
+    assert any("magic" in sentence for sentence in lost)
+    assert any("another picture" in sentence for sentence in lost)
+
+
+def test_a_graph_that_runs_in_circles_is_read_all_the_same() -> None:
+    graph = {
+        "1": {"class_type": "KSampler", "inputs": {"steps": 5, "positive": ["2", 0], "model": ["1", 0]}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": ["3", 0]}},
+        "3": {"class_type": "Concat", "inputs": {"a": ["2", 0], "b": ["3", 0], "text": "hello"}},
+    }
+
+    assert parsed({"prompt": json.dumps(graph)})[0] == "hello"
+
+
+def test_novelai_pictures_are_read_as_the_reference_reads_them() -> None:
+    comment = {
+        "steps": 28,
+        "sampler": "k_euler_ancestral",
+        "seed": 7,
+        "scale": 11,
+        "uc": "lowres",
+        "noise": 0.2,
+    }
+
+    prompt, negative, parameters, lost = parsed(
+        {"Software": "NovelAI", "Description": "1girl", "Comment": json.dumps(comment)}, width=512, height=768
+    )
+
+    assert (prompt, negative) == ("1girl", "lowres")
+    assert parameters == {
+        "Steps": "28",
+        "Sampler": "Euler a",
+        "CFG scale": "11",
+        "Seed": "7",
+        "Size": "512x768",
+        "Clip skip": "2",
+        "ENSD": "31337",
+    }
+    assert lost == ()
+
+
+def test_current_invokeai_metadata_is_read() -> None:
+    metadata = {
+        "positive_prompt": "a cat++",
+        "negative_prompt": "bad",
+        "width": 512,
+        "height": 512,
+        "seed": 1,
+        "cfg_scale": 7.5,
+        "steps": 30,
+        "scheduler": "dpmpp_2m_k",
+        "model": {"name": "dreamshaper"},
+        "loras": [{"model": {"name": "ink"}, "weight": 0.7}],
+        "clip_skip": 1,
+        "controlnets": [{}],
+    }
+
+    prompt, negative, parameters, lost = parsed({"invokeai_metadata": json.dumps(metadata)})
+
+    assert (prompt, negative) == ("a cat++ <lora:ink:0.7>", "bad")
+    assert (parameters["Sampler"], parameters["Schedule type"]) == ("DPM++ 2M", "Karras")
+    assert (parameters["Model"], parameters["Clip skip"]) == ("dreamshaper", "2")
+    assert len(lost) == 2
+
+
+def test_old_invokeai_metadata_is_read() -> None:
+    image = {
+        "prompt": [{"prompt": "a cat [blurry]", "weight": 1}],
+        "steps": 50,
+        "cfg_scale": 7.5,
+        "seed": 3,
+        "sampler": "k_lms",
+        "width": 512,
+        "height": 512,
+    }
+    prompt, negative, parameters, _ = parsed(
+        {"sd-metadata": json.dumps({"model_weights": "sd-1.4", "image": image})}
+    )
+
+    assert (prompt, negative) == ("a cat", "blurry")
+    assert (parameters["Sampler"], parameters["Seed"], parameters["Model"]) == ("LMS", "3", "sd-1.4")
+
+
+def test_the_first_invokeai_command_line_is_read() -> None:
+    prompt, _, parameters, _ = parsed({"Dream": '"a red cat" -s 50 -S42 -W 512 -H 640 -C 7.5 -A k_euler_a'})
+
+    assert prompt == "a red cat"
+    assert parameters["Sampler"] == "Euler a"
+    assert (parameters["Seed"], parameters["Size"]) == ("42", "512x640")
+
+
+def test_fooocus_metadata_is_read_with_its_expanded_prompt() -> None:
+    metadata = {
+        "prompt": "a cat",
+        "full_prompt": ["a cat", "cinematic"],
+        "full_negative_prompt": ["blurry"],
+        "steps": 30,
+        "guidance_scale": 4,
+        "seed": "99",
+        "resolution": "(1024, 896)",
+        "scheduler": "karras",
+        "sampler": "dpmpp_2m_sde_gpu",
+        "base_model": "juggernautXL.safetensors",
+        "base_model_hash": "aeb7e9e689",
+        "loras": [["offset.safetensors", 0.1, "abc"]],
+        "performance": "Speed",
+        "refiner_model": "None",
+        "fooocus_scheme": "fooocus",
+    }
+
+    prompt, negative, parameters, lost = parsed({"parameters": json.dumps(metadata)})
+
+    assert (prompt, negative) == ("a cat, cinematic <lora:offset:0.1>", "blurry")
+    assert (parameters["Sampler"], parameters["Schedule type"]) == ("DPM++ 2M SDE", "Karras")
+    assert (parameters["Size"], parameters["Model"]) == ("1024x896", "juggernautXL")
+    assert "Refiner" not in parameters
+    assert lost == ("performance Speed: not used here",)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+known = sorted(
+    {
+        "class_type",
+        "inputs",
+        "steps",
+        "positive",
+        "negative",
+        "model",
+        "text",
+        "sampler_name",
+        "ckpt_name",
+        "lora_name",
+        "positive_prompt",
+        "scheduler",
+        "loras",
+        "image",
+        "prompt",
+        "full_prompt",
+        "clip_skip",
+        "seed",
+        "latent_image",
+        "width",
+        "height",
+        "denoise",
+        "sampler",
+        "uc",
+    }
+)
+
+
+@profile(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(["prompt", "invokeai_metadata", "sd-metadata", "parameters", "Comment", "Dream"]),
+    st.dictionaries(
+        st.sampled_from(known) | st.text(max_size=3),
+        json_values
+        | st.dictionaries(st.sampled_from(known), json_values | st.lists(json_values, max_size=2)),
+    ),
+)
+def test_no_metadata_whatever_breaks_the_reading(keyword: str, content: dict[str, object]) -> None:
+    items = {"Software": "NovelAI"} if keyword == "Comment" else {}
+    found = convert_foreign({**items, keyword: json.dumps(content)})
+
+    assert found is None or split_infotext(found.text).prompt is not None
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 50_000, '"unclosed', "-s", "\x00"])
+def test_hostile_texts_are_nothing(text: str) -> None:
+    for keyword in ("prompt", "invokeai_metadata", "sd-metadata", "parameters"):
+        assert convert_foreign({keyword: text}) is None
+    found = convert_foreign({"Dream": text})
+    assert found is None or found.program == "InvokeAI"
