@@ -3,7 +3,7 @@
     python -m tests.checkpoints.random_checkpoint --family sdxl --out models/Stable-diffusion/sdxl.safetensors
 
 Families are the manifests under ``tests/data/manifests``. Unless ``--full`` is given all widths are small
-(some 30 MB), with the depth, names and vocabulary of the real thing.
+(80 to 220 MB), with the depth, names and vocabulary of the real thing.
 """
 
 import argparse
