@@ -1,0 +1,189 @@
+"""``webui.py train latent-diffusion``: the embedded model from nothing, stage by stage."""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from modules.exceptions import TrainingError
+from modules.training.autoencoder import load_autoencoder, train_autoencoder
+from modules.training.concepts import Concept, load_concepts
+from modules.training.config import EmbeddedRecipe, load_recipe
+from modules.training.evaluation import evaluate
+from modules.training.export import checkpoint_metadata, checkpoint_tensors, export_checkpoint
+from modules.training.icons import load_icons, render_icons
+from modules.training.latent_diffusion import (
+    CaptionedLatents,
+    LatentDiffusion,
+    load_latent_diffusion,
+    train_latent_diffusion,
+)
+from modules.training.latent_set import LatentSet, encode_compositions, load_latent_set
+from modules.training.preview import ContactSheet
+
+__all__ = ["STAGES", "add_arguments", "main", "run"]
+
+_LOG = logging.getLogger(__name__)
+_LATENT_FACTOR = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``train latent-diffusion``."""
+    parser.add_argument("--config", type=Path, required=True, help="recipe, a YAML file")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="where states and results of the run are kept"
+    )
+    parser.add_argument(
+        "--cache", type=Path, help="folder for downloaded packages; FOLDER/packages if not given"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="checkpoint to write; FOLDER/embedded.safetensors if not given"
+    )
+    parser.add_argument(
+        "--stage",
+        action="append",
+        choices=tuple(STAGES),
+        help="do only this stage (may be given several times); all that are not finished if not given",
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parse what follows ``train`` on the command line and run it; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="webui.py train", description="Train a model.")
+    commands = parser.add_subparsers(dest="kind", required=True)
+    add_arguments(commands.add_parser("latent-diffusion", help="the embedded model, from nothing"))
+    return run(parser.parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the stages that were asked for; a stage that was interrupted goes on where it stopped."""
+    try:
+        workshop = _Workshop.open(arguments)
+        for stage in arguments.stage or STAGES:
+            _LOG.info("stage %s", stage)
+            STAGES[stage](workshop)
+    except TrainingError as error:
+        _LOG.error("%s", error)
+        return 1
+    return 0
+
+
+@dataclass(frozen=True)
+class _Workshop:
+    """The recipe and the places of one run."""
+
+    recipe: EmbeddedRecipe
+    configuration: Path
+    folder: Path
+    cache: Path
+    output: Path
+
+    @classmethod
+    def open(cls, arguments: argparse.Namespace) -> "_Workshop":
+        recipe = load_recipe(arguments.config)
+        torch.set_num_threads(recipe.threads)
+        folder: Path = arguments.folder
+        return cls(
+            recipe,
+            arguments.config.parent,
+            folder,
+            arguments.cache or folder / "packages",
+            arguments.output or folder / "embedded.safetensors",
+        )
+
+    @cached_property
+    def concepts(self) -> tuple[Concept, ...]:
+        return load_concepts(self.configuration / self.recipe.data.concepts)
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        path = self.configuration / self.recipe.data.prompts
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise TrainingError(f"The list of prompts {path} cannot be read: {error}") from error
+        return tuple(line.strip() for line in lines if line.strip())
+
+    @cached_property
+    def latents(self) -> LatentSet:
+        return load_latent_set(self.folder, self.recipe.data.side)
+
+    @cached_property
+    def captioned(self) -> CaptionedLatents:
+        return CaptionedLatents.of(self.latents, self.concepts, self.recipe.denoiser)
+
+    def sheet(self) -> ContactSheet:
+        return ContactSheet(
+            self.prompts,
+            self.captioned.vocabulary,
+            load_autoencoder(self.recipe.autoencoder, self.folder),
+            self.latents.whitening,
+            self.folder,
+            side=self.recipe.data.side // _LATENT_FACTOR,
+            seconds=self.recipe.denoiser.preview_seconds,
+        )
+
+    def denoiser(self) -> LatentDiffusion:
+        return load_latent_diffusion(self.recipe.denoiser, self.captioned.vocabulary.size, self.folder)
+
+
+def _render(workshop: _Workshop) -> None:
+    if not (workshop.folder / "icons.json").exists():
+        render_icons(workshop.cache, workshop.folder)
+
+
+def _train_autoencoder(workshop: _Workshop) -> None:
+    train_autoencoder(workshop.recipe.autoencoder, load_icons(workshop.folder), workshop.folder)
+
+
+def _encode(workshop: _Workshop) -> None:
+    data = workshop.recipe.data
+    if (workshop.folder / f"latents-{data.side}.json").exists():
+        return
+    encode_compositions(
+        load_autoencoder(workshop.recipe.autoencoder, workshop.folder),
+        load_icons(workshop.folder),
+        workshop.concepts,
+        workshop.folder,
+        side=data.side,
+        views=data.views,
+        seed=data.seed,
+    )
+
+
+def _train_denoiser(workshop: _Workshop) -> None:
+    sheet = workshop.sheet()
+
+    def preview(model: LatentDiffusion, step: int, is_last: bool) -> None:
+        sheet.draw(model, step, force=is_last)
+
+    train_latent_diffusion(workshop.recipe.denoiser, workshop.captioned, workshop.folder, preview=preview)
+
+
+def _export(workshop: _Workshop) -> None:
+    tensors = checkpoint_tensors(
+        workshop.denoiser(),
+        load_autoencoder(workshop.recipe.autoencoder, workshop.folder),
+        workshop.captioned.vocabulary,
+        workshop.latents.whitening,
+    )
+    export_checkpoint(tensors, checkpoint_metadata(workshop.recipe), workshop.output)
+    _LOG.info("wrote %s, %.1f MB", workshop.output, workshop.output.stat().st_size / 1e6)
+
+
+def _evaluate(workshop: _Workshop) -> None:
+    evaluate(workshop.denoiser(), workshop.captioned, workshop.folder)
+
+
+STAGES: Mapping[str, Callable[[_Workshop], None]] = {
+    "icons": _render,
+    "autoencoder": _train_autoencoder,
+    "latents": _encode,
+    "denoiser": _train_denoiser,
+    "export": _export,
+    "evaluate": _evaluate,
+}

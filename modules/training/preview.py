@@ -1,0 +1,132 @@
+"""Pictures drawn while training, to be looked at."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from modules.conditioning.tokenizer import clip_tokenizer
+from modules.diffusion.schedule import NoiseSchedule
+from modules.networks.vae import AutoencoderKL
+from modules.runtime.attention import use_attention
+from modules.training.latent_diffusion import LatentDiffusion
+from modules.training.vocabulary import CompactVocabulary
+from modules.training.whitening import Whitening
+
+__all__ = ["ContactSheet", "draw_contact_sheet", "sample_latents", "to_pictures"]
+
+_LINE_HEIGHT = 12
+_LETTERS_A_LINE = 24
+_DECODE_BATCH = 4
+_STEPS = 12  # enough to judge progress; time spent here is not spent on training
+
+
+@torch.no_grad()
+def sample_latents(
+    model: LatentDiffusion, rows: Tensor, empty: Tensor, *, side: int, steps: int, cfg_scale: float, seed: int
+) -> Tensor:
+    """Deterministic sampling with guidance.
+
+    Args:
+        model: The networks.
+        rows: Vocabulary rows of the prompts, (B, T).
+        empty: Vocabulary rows of the empty prompt, (T,).
+        side: Cells of a latent's side.
+        steps: Evaluations.
+        cfg_scale: Strength of the guidance.
+        seed: Picture ``i`` has the noise of ``seed + i``.
+
+    Returns:
+        Whitened latents, (B, Z, side, side).
+
+    Source: Song et al. 2021, "Denoising Diffusion Implicit Models", equation 12 with sigma = 0.
+    """
+    count, channels = len(rows), model.unet.config.in_channels
+    signal = NoiseSchedule.scaled_linear().alphas_cumprod
+    context = torch.cat([model.encode(empty[None]).expand(count, -1, -1), model.encode(rows)])
+    x = torch.stack(
+        [
+            torch.randn(channels, side, side, generator=torch.Generator().manual_seed(seed + index))
+            for index in range(count)
+        ]
+    )
+    timesteps = torch.linspace(len(signal) - 1, 0, steps + 1).round().long()[:-1].tolist()
+    for timestep, following in zip(timesteps, [*timesteps[1:], None], strict=True):
+        with use_attention("sliced"), torch.autocast("cpu", torch.bfloat16):
+            both = model.unet(torch.cat([x, x]), torch.full((2 * count,), float(timestep)), context)
+        uncond, cond = both.float().chunk(2)
+        v = uncond + cfg_scale * (cond - uncond)
+        now, then = signal[timestep], torch.tensor(1.0) if following is None else signal[following]
+        x0 = now.sqrt() * x - (1 - now).sqrt() * v
+        eps = now.sqrt() * v + (1 - now).sqrt() * x
+        x = then.sqrt() * x0 + (1 - then).sqrt() * eps
+    return x
+
+
+@torch.no_grad()
+def to_pictures(latents: Tensor, autoencoder: AutoencoderKL, whitening: Whitening) -> NDArray[np.uint8]:
+    """Decode whitened latents (B, Z, h, w) to pictures (B, H, W, 3)."""
+    decoded = torch.cat([autoencoder.decode(part) for part in whitening.invert(latents).split(_DECODE_BATCH)])
+    pixels = ((decoded.clamp(-1, 1) + 1) * 127.5).round().byte()
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def draw_contact_sheet(
+    pictures: NDArray[np.uint8], prompts: tuple[str, ...], path: Path, columns: int = 8
+) -> None:
+    """Write pictures (B, H, W, 3) in rows with their prompts below."""
+    side = pictures.shape[1]
+    cell = side + 2 * _LINE_HEIGHT + 4
+    rows = -(-len(pictures) // columns)
+    canvas = Image.new("RGB", (columns * (side + 4), rows * cell), "white")
+    pen = ImageDraw.Draw(canvas)
+    for index, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True)):
+        left, top = index % columns * (side + 4), index // columns * cell
+        canvas.paste(Image.fromarray(picture), (left, top))
+        letters = _LETTERS_A_LINE * side // 128
+        for line in range(2):
+            text = prompt[line * letters : (line + 1) * letters]
+            pen.text((left + 2, top + side + 1 + line * _LINE_HEIGHT), text, fill="black")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(path)
+
+
+class ContactSheet:
+    """Draws the same prompts from time to time."""
+
+    def __init__(
+        self,
+        prompts: tuple[str, ...],
+        vocabulary: CompactVocabulary,
+        autoencoder: AutoencoderKL,
+        whitening: Whitening,
+        folder: Path,
+        *,
+        side: int,
+        seconds: float,
+    ) -> None:
+        self._prompts = prompts
+        tokenizer = clip_tokenizer()
+        self._rows = torch.stack([vocabulary.encode(prompt, tokenizer, 77) for prompt in prompts])
+        self._empty = vocabulary.encode("", tokenizer, 77)
+        self._autoencoder = autoencoder
+        self._whitening = whitening
+        self._folder = folder
+        self._side = side
+        self._seconds = seconds
+        self._drawn_at = time.monotonic()
+
+    def draw(self, model: LatentDiffusion, step: int, *, force: bool = False) -> None:
+        """Write ``sheet-<step>.png`` if enough time has passed since the last one."""
+        if not force and time.monotonic() - self._drawn_at < self._seconds:
+            return
+        latents = sample_latents(
+            model, self._rows, self._empty, side=self._side, steps=_STEPS, cfg_scale=4.0, seed=0
+        )
+        pictures = to_pictures(latents, self._autoencoder, self._whitening)
+        draw_contact_sheet(pictures, self._prompts, self._folder / f"sheet-{step:06d}.png")
+        self._drawn_at = time.monotonic()
