@@ -10,6 +10,7 @@ from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
 from modules.conditioning.encoder import ConditioningCache
+from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
 from modules.generation.engine import Engine
 from modules.generation.job_run import RunKit
@@ -18,7 +19,7 @@ from modules.generation.plan import GenerationPlan
 from modules.generation.prepare import Preparer
 from modules.generation.preview import Previewer, PreviewMethod
 from modules.generation.prompts import PromptRoom
-from modules.generation.resolve import Catalogs, freeze_request
+from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.generation.runner import Runner
 from modules.generation.step_store import StepStore
 from modules.generation.story import StoryRoom
@@ -29,11 +30,16 @@ from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
 from modules.jobs.service import JobService
 from modules.runtime.device import choose_runtime, configure_process
+from modules.server.app import create_app
+from modules.server.identity import caller_of
+from modules.server.lifecycle import EXIT_REFUSED, Lifecycle
+from modules.server.run import RefusedToStartError, bind_socket, login_url, open_access, serve, show_page
 from modules.services import Services
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
+from modules.webui.mount import mount
 
-__all__ = ["create_services"]
+__all__ = ["create_services", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +78,13 @@ def create_services(options: LaunchOptions) -> Services:
 
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, PLAIN_UPSCALERS)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), draw)
-    runner = Runner(jobs, engine, Preparer(Catalogs(catalog, networks, styles), room, writer, kit))
+    catalogs = Catalogs(catalog, networks, styles)
+    runner = Runner(
+        jobs,
+        engine,
+        Preparer(catalogs, room, writer, kit),
+        warm_up=lambda: _load_first_model(settings, catalogs, models),
+    )
     return Services(
         options=options,
         settings=settings,
@@ -85,6 +97,47 @@ def create_services(options: LaunchOptions) -> Services:
         models=models,
         runner=runner,
     )
+
+
+def run(options: LaunchOptions) -> int:
+    """Serve page and API until asked to stop; returns the exit status."""
+    try:
+        listener = bind_socket(options.host, options.port)
+        access = open_access(options, listener)
+    except RefusedToStartError as error:
+        log.error("%s", error)
+        return EXIT_REFUSED
+    services = create_services(options)
+    lifecycle = Lifecycle()
+    app = create_app(services, access, lifecycle)
+    mount(app, services, current_user=lambda request: caller_of(request).name)
+    services.runner.start()
+
+    def ready() -> None:
+        url = login_url(access, listener)
+        log.info("ready: %s", url)
+        if options.open_browser:
+            show_page(url)
+
+    tls = (options.tls_certfile, options.tls_keyfile)
+    try:
+        return serve(
+            app,
+            listener,
+            lifecycle=lifecycle,
+            tls=(tls[0], tls[1]) if tls[0] is not None and tls[1] is not None else None,
+            on_ready=ready,
+        )
+    finally:
+        services.runner.stop()
+        services.jobs.close()
+
+
+def _load_first_model(settings: SettingsStore, catalogs: Catalogs, models: ModelPool) -> None:
+    """Have the checkpoint in memory before the first picture is asked for."""
+    if catalogs.models.checkpoints():
+        request = freeze_request(GenerationRequest(), settings.current)
+        models.use(resolve(request, catalogs).model)
 
 
 def _make_folders(folders: Folders) -> None:

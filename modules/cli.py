@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from modules.server.supervisor import Supervisor, is_supervised
 from modules.settings.launch import Folders, LaunchOptions
 
 __all__ = ["build_parser", "launch_options", "main"]
@@ -26,9 +27,21 @@ def build_parser() -> argparse.ArgumentParser:
     _add_device(parser)
     parser.add_argument("--loglevel", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
     commands = parser.add_subparsers(dest="command", metavar="command")
-    commands.add_parser("train", help="train a model", add_help=False)
-    commands.add_parser("verify-golden", help="compare with the reference pictures", add_help=False)
+    _add_users(commands.add_parser("users", help="add, list or remove users, make API tokens"))
+    for name, text in (("train", "train a model"), ("verify-golden", "compare with the reference pictures")):
+        command = commands.add_parser(name, help=text, add_help=False)
+        command.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
+
+
+def _add_users(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("list", help="who may log in")
+    for name, text in (("add", "add a user; asks for a password"), ("token", "make a token for programs")):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("name")
+        action.add_argument("--role", choices=("admin", "artist"), default="artist")
+    actions.add_parser("remove", help="remove a user, his sessions and tokens").add_argument("name")
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
@@ -132,14 +145,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "train":
         from modules.training.command import main as train
 
-        return train(rest)
+        return train(arguments.rest)
     if arguments.command == "verify-golden":
         from tests.golden.verify import verify_golden
 
-        return verify_golden(rest)
+        return verify_golden(arguments.rest)
+    options = launch_options(arguments)
+    if arguments.command == "users":
+        from modules.server.users_command import run_users
+
+        return run_users(arguments, options.folders.data)
+    if not is_supervised():
+        return Supervisor((sys.executable, "-m", "modules.cli", *(argv or sys.argv[1:]))).run()
     from modules.app import run
 
-    return run(launch_options(arguments))
+    return run(options)
 
 
 if __name__ == "__main__":

@@ -99,10 +99,8 @@ class JobRun:
             if batch is None:
                 self._finish(JobState.DONE)
                 return
-            for image in batch:
-                if self.ended:
-                    return
-                self._start(image)
+            if not all(self._start(image) for image in batch):
+                return
 
     def steer(self) -> None:
         """Do what the owner wants of the job: pause, cancel. The rest happens at step ends."""
@@ -173,9 +171,11 @@ class JobRun:
             batch = self.plan.images[start : start + size]
             yield tuple(image for image in batch if image.index not in self._done)
 
-    def _start(self, image: ImagePlan) -> None:
+    def _start(self, image: ImagePlan) -> bool:
+        """Put an image into the engine; False when the job has ended over it."""
         memory = self._kit.steps.recall(self.job_id, image.index)
         self._kit.engine.start(self._story(image, memory), self, image.index)
+        return not self.ended
 
     def _store(self, task: ImageTask, step: StepEnd) -> None:
         now = time.monotonic()

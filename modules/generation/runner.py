@@ -36,6 +36,7 @@ class Runner:
     Args:
         prepare: turns a claimed job into a run (resolves, raises WebuiError when it cannot be done).
         train: what to do with training jobs, None when training is not available.
+        warm_up: run once in the engine's thread before the first job; its failure is only logged.
     """
 
     def __init__(
@@ -44,11 +45,14 @@ class Runner:
         engine: Engine,
         prepare: Callable[[Job], JobRun],
         train: TrainingWork | None = None,
+        *,
+        warm_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._jobs = jobs
         self._engine = engine
         self._prepare = prepare
         self._train = train
+        self._warm_up = warm_up
         self._runs: list[JobRun] = []
         self._waiting: JobRun | None = None
         self._stopping = threading.Event()
@@ -66,6 +70,10 @@ class Runner:
             self._thread.join(timeout)
 
     def _work(self) -> None:
+        try:
+            self._warm_up()
+        except Exception as error:  # noqa: BLE001 - the boundary: jobs say the same to whom it concerns
+            log.warning("the first model cannot be loaded: %s", error)
         while not self._stopping.is_set():
             self._admit()
             for run in tuple(self._runs):
