@@ -55,10 +55,12 @@ class PreparedImage:
     Attributes:
         image: mode RGB, at the size that is worked on (with ResizeMode.LATENT at its own).
         overlay: to lay over the result, None without a mask; mode RGBA.
+        whole: what the overlay was cut from, None without a mask; mode RGB.
     """
 
     image: Image.Image
     overlay: Image.Image | None = None
+    whole: Image.Image | None = None
 
 
 def prepare_mask(
@@ -139,7 +141,7 @@ def prepare_image(
     overlay_mask = mask.overlay_mask
     if overlay_mask.size != image.size:
         overlay_mask = resize_image(resize_mode, overlay_mask, image.width, image.height)
-    overlay = overlay_image(image, overlay_mask)
+    whole, overlay = image, overlay_image(image, overlay_mask)
     if region is not None:
         image = resize_image(ResizeMode.FILL, image.crop(region), width, height, upscaler=upscaler)
     if masked_content != ORIGINAL:
@@ -147,4 +149,4 @@ def prepare_image(
         if filling.size != image.size:
             filling = resize_image(resize_mode, filling, image.width, image.height)
         image = fill_masked(image, filling)
-    return PreparedImage(image, overlay)
+    return PreparedImage(image, overlay, whole)
