@@ -26,8 +26,9 @@ __all__ = [
     "read_embedding_image",
 ]
 
-EMBEDDING_SUFFIXES = (".pt", ".bin", ".safetensors", ".png", ".webp", ".jxl", ".avif")
-IMAGE_SUFFIXES = (".png", ".webp", ".jxl", ".avif")
+EMBEDDING_SUFFIXES = (".pt", ".bin", ".safetensors", ".png", ".webp", ".avif")
+IMAGE_SUFFIXES = (".png", ".webp", ".avif")
+IMAGE_FORMATS = ("PNG", "WEBP", "AVIF")
 MAX_VALUES = 75 * 8192  # one chunk of vectors wider than any text encoder's
 MAX_JSON_BYTES = 64 * 2**20
 TEXT_KEY = "sd-ti-embedding"
@@ -96,7 +97,7 @@ def read_embedding_image(path: Path) -> EmbeddingContent | None:
         AdapterError: the picture or the embedding in it is damaged.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             text = image.info.get(TEXT_KEY)
             if isinstance(text, str):
                 return content_of_tree(path, _decode_json(path, base64.b64decode(text)))

@@ -100,6 +100,7 @@ def change_of(
 
     Raises:
         ValueError: the module does not fit the layer.
+        OutOfMemoryError: the device is full.
     """
     weight: Tensor = layer.parameter
     device = weight.device
@@ -111,5 +112,7 @@ def change_of(
     }
     try:
         return delta(moved, weight.detach().to(torch.float32), multiplier, dyn_dim)
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, IndexError) as error:
         raise ValueError(" ".join(str(error).split())) from error

@@ -117,8 +117,19 @@ def apply_patches(model: LoadedModel, patches: tuple[Patch, ...]) -> tuple[str, 
     if current.patches == patches:
         return tuple(current.comments)
     current.undo()
-    state = _InForce(patches)
+    state = _InForce()
     vars(model.unet)[_STATE] = state
+    try:
+        _apply_all(state, model, patches)
+        state.patches = patches
+    finally:
+        if state.patches != patches:  # the device is full: leave the model as it was without adapters
+            state.undo()
+            del vars(model.unet)[_STATE]
+    return tuple(state.comments)
+
+
+def _apply_all(state: _InForce, model: LoadedModel, patches: tuple[Patch, ...]) -> None:
     layers = layers_by_name(model) if any(patch.kind == "lora" for patch in patches) else {}
     with torch.no_grad():
         for patch in patches:
@@ -131,7 +142,6 @@ def apply_patches(model: LoadedModel, patches: tuple[Patch, ...]) -> tuple[str, 
             except (AdapterError, CheckpointError) as error:
                 reason = str(error).removeprefix(f"{error.path.name}: ")
                 state.comments.append(f'"{patch.name}" was not used: {reason}')
-    return tuple(state.comments)
 
 
 def _apply_lora(state: _InForce, patch: Patch, layers: Mapping[str, Layer]) -> None:

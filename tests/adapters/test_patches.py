@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from modules.adapters.deltas import Delta
 from modules.adapters.patches import Patch, apply_patches, bundled_embeddings, patch_comments
 from modules.checkpoints.model import LoadedModel
 from tests.adapters.tiny_models import tiny_sd1, tiny_sd1_inpaint, tiny_sd2
@@ -203,3 +204,28 @@ def test_applying_the_same_adapters_again_changes_nothing(tmp_path: Path) -> Non
     once = to_k(model)
     apply_patches(model, (patch,))
     assert to_k(model) is once
+
+
+def test_a_full_device_leaves_the_model_without_adapters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_sd1()
+    before = parameters(model)
+    first = lora(tmp_path, {f"{TO_K}.diff": torch.ones(8, 16)}, "first")
+    second = lora(tmp_path, {f"{MLP}.diff": torch.ones(32, 16)}, "second")
+
+    def out_of_memory(self: Delta, weight: Tensor) -> Tensor:
+        if weight.shape == (32, 16):
+            raise torch.OutOfMemoryError("full")
+        return weight + self.change
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Delta, "added_to", out_of_memory)
+        with pytest.raises(torch.OutOfMemoryError):
+            apply_patches(model, (first, second))
+    assert all(parameters(model)[name] is value for name, value in before.items())
+    assert apply_patches(model, (first, second)) == ()
+    assert (
+        parameters(model)["text.0.text_model.encoder.layers.0.mlp.fc1.weight"]
+        is not before["text.0.text_model.encoder.layers.0.mlp.fc1.weight"]
+    )
