@@ -1,7 +1,8 @@
 """From a checkpoint file to networks that can be run.
 
-Networks are built without memory (on torch's meta device) and get the file's tensors assigned, mapped from
-the file where device and number format already fit.
+Networks are built without memory (on torch's meta device) and get the file's tensors assigned, each copied
+or converted once out of the mapped file. Nothing stays mapped: a file that is overwritten or cut off while
+its model is in use must change neither pictures nor the life of the process.
 """
 
 import logging
@@ -163,7 +164,7 @@ def _filled(
                 weights.header.path,
                 f"the weight {names[name]} has shape {list(shape)} instead of {list(parameter.shape)}",
             )
-        state[name] = weights.tensor(names[name]).to(device, dtype).reshape(parameter.shape)
+        state[name] = weights.tensor(names[name]).to(device, dtype, copy=True).reshape(parameter.shape)
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
 

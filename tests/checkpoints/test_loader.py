@@ -157,6 +157,15 @@ def test_the_model_tells_what_it_needs(tmp_path: Path) -> None:
     assert model.preview_matrix is None
 
 
+def test_a_loaded_model_outlives_its_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", state_dict("sd1"))
+    model = _load(path)
+    before = _answer(model)
+    with path.open("r+b") as file:
+        file.truncate(100)
+    assert torch.equal(_answer(model), before)
+
+
 def test_detection_reads_no_weights(tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", state_dict("sdxl"))
     assert detect_checkpoint(checkpoint_file(path)).family.size_conditioning == "sdxl"
