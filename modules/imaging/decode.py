@@ -114,6 +114,9 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _from_wide(image: Image.Image) -> Image.Image:
     """16-bit and 32-bit greys to 8 bits; Pillow's own conversion would clip instead of scaling."""
     values = np.asarray(image)
-    if values.dtype.kind in "iu" and values.max(initial=0) > 255:
-        values = values // 257 if values.max(initial=0) <= 65535 else values // (2**23)
+    highest = values.max(initial=0)
+    if image.mode.startswith("I;16") or (image.mode == "I" and 255 < highest <= 65_535):
+        values = values // 257
+    elif image.mode == "I" and highest > 65_535:
+        values = values // 2**23
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))

@@ -96,6 +96,12 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
     assert (image.mode, list(image.tobytes())) == ("L", [0, 127, 255])
 
 
+def test_a_dark_picture_of_sixteen_bits_stays_dark() -> None:
+    wide = np.full((1, 1), 200, dtype=np.uint16)
+
+    assert load_image(encoded(Image.fromarray(wide))).getpixel((0, 0)) == 0
+
+
 def test_cmyk_becomes_rgb() -> None:
     image = load_image(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"))
 
