@@ -20,6 +20,7 @@ from modules.jobs.service import JobService
 
 __all__ = ["StubRunner", "read_stub_picture"]
 
+_MAX_SIDE = 512  # larger ones only cost time
 _MARK = 16  # bytes of the job's id and of the seed
 
 
@@ -109,7 +110,7 @@ class StubRunner:
 
     def _picture(self, job: Job, request: GenerationRequest, index: int) -> ResultImage:
         seed = request.seed + index
-        width, height = max(request.width, 2 * _MARK), max(request.height, 8)
+        width, height = (min(max(side, 2 * _MARK), _MAX_SIDE) for side in (request.width, request.height))
         picture = Image.new("RGB", (width, height))
         for row, mark in enumerate((bytes.fromhex(job.id), seed.to_bytes(_MARK, "big"))):
             for column, value in enumerate(mark):
