@@ -29,8 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     _add_users(commands.add_parser("users", help="add, list or remove users, make API tokens"))
     for name, text in (("train", "train a model"), ("verify-golden", "compare with the reference pictures")):
-        command = commands.add_parser(name, help=text, add_help=False)
-        command.add_argument("rest", nargs=argparse.REMAINDER)
+        commands.add_parser(name, help=text, add_help=False)
     return parser
 
 
@@ -132,34 +131,43 @@ def _credentials(text: str) -> tuple[tuple[str, str], ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
-    # imports follow the command: training needs no page, and the page should come up fast
-    parser = build_parser()
-    arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command is None:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    logging.basicConfig(
-        level=arguments.loglevel.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    if arguments.command == "train":
-        from modules.training.command import main as train
-
-        return train(arguments.rest)
-    if arguments.command == "verify-golden":
-        from tests.golden.verify import verify_golden
-
-        return verify_golden(arguments.rest)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in COMMANDS:  # these parse their own arguments
+        _start_logging("INFO")
+        return COMMANDS[words[0]](words[1:])
+    arguments = build_parser().parse_args(words)
+    _start_logging(arguments.loglevel.upper())
     options = launch_options(arguments)
+    # the imports below follow the command: adding a user needs no page, a supervisor no torch
     if arguments.command == "users":
         from modules.server.users_command import run_users
 
         return run_users(arguments, options.folders.data)
     if not is_supervised():
-        return Supervisor((sys.executable, "-m", "modules.cli", *(argv or sys.argv[1:]))).run()
+        return Supervisor((sys.executable, "-m", "modules.cli", *words)).run()
     from modules.app import run
 
     return run(options)
+
+
+def _train(words: Sequence[str]) -> int:
+    from modules.training.command import main as train
+
+    return train(words)
+
+
+def _verify_golden(words: Sequence[str]) -> int:
+    from tests.golden.verify import verify_golden
+
+    return verify_golden(words)
+
+
+COMMANDS = {"train": _train, "verify-golden": _verify_golden}
+
+
+def _start_logging(level: str) -> None:
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=level, format=form, stream=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ __all__ = [
     "Hires",
     "ImageToImage",
     "Refiner",
+    "SoftInpainting",
 ]
 
 MAX_SIDE = 8192  # pixels; latents of 1024 cells a side are beyond every card, and arithmetic stays exact
@@ -55,6 +56,28 @@ class Refiner(_Frozen):
     switch_at: Strength = 0.8
 
 
+class SoftInpainting(_Frozen):
+    """Masks whose edge moves with the noise level; the arguments of A1111's built-in script, in its order.
+
+    Attributes:
+        schedule_bias: higher keeps the original until later steps.
+        preservation_strength: higher keeps more of it.
+        transition_contrast_boost: how much contrast blended latents keep.
+        mask_influence: how much the mask decides where the result shows, beside the difference.
+        difference_threshold: difference at which original and result show in equal parts.
+        difference_contrast: how suddenly one gives way to the other.
+
+    Whole numbers stay whole: the infotext repeats them as they were given.
+    """
+
+    schedule_bias: Annotated[int | float, Field(ge=0, le=8)] = 1
+    preservation_strength: Annotated[int | float, Field(ge=0, le=8)] = 0.5
+    transition_contrast_boost: Annotated[int | float, Field(ge=1, le=32)] = 4
+    mask_influence: Annotated[int | float, Field(ge=0, le=1)] = 0
+    difference_threshold: Annotated[int | float, Field(ge=0, le=8)] = 0.5
+    difference_contrast: Annotated[int | float, Field(ge=0, le=8)] = 2
+
+
 class ImageToImage(_Frozen):
     """Where to start from, and what may change. Pictures are ids in the blob store (sha256)."""
 
@@ -74,6 +97,7 @@ class ImageToImage(_Frozen):
     inpaint_full_res: bool = Field(True, description='True is "Only masked", False "Whole picture"')
     inpaint_full_res_padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = 0
     inpainting_mask_invert: bool = False
+    soft_inpainting: SoftInpainting | None = None
 
 
 class GenerationRequest(_Frozen):

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from modules.adapters.patches import Patch
@@ -124,12 +125,14 @@ class FinishedImage:
         pixels: (H, W, 3) uint8.
         latent: what it was decoded from, (1, C, h, w).
         complete: False when it was ended early.
+        distance: (h, w), how far each latent cell moved from the source; for soft inpainting.
     """
 
     pixels: np.ndarray
     latent: Tensor
     facts: ImageFacts = ImageFacts()
     complete: bool = True
+    distance: NDArray[np.float32] | None = None
 
 
 class Halt(Enum):

@@ -26,12 +26,10 @@ def gather_facts(story: Story, model: LoadedModel, prompts: ImageFacts) -> Image
 
 
 def merge_facts(first: ImageFacts, second: ImageFacts) -> ImageFacts:
-    """Facts of a picture whose second pass had prompts of its own."""
-    new = tuple(entry for entry in second.adapters if entry not in first.adapters)
+    """Facts of a picture whose second pass had prompts of its own; hashes are those of the first."""
     comments = tuple(comment for comment in second.comments if comment not in first.comments)
     return replace(
         first,
-        adapters=first.adapters + new,
         emphasised=first.emphasised or second.emphasised,
         comments=first.comments + comments,
     )

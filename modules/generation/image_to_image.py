@@ -4,6 +4,8 @@ Meng et al. 2021, "SDEdit": the denoising strength decides how much noise is lai
 so how much of it survives. With a mask, everything outside it is put back at every step.
 """
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,7 +41,11 @@ def image_to_image(story: Story, source: PreparedSource) -> ImageCoroutine:
         result = yield from run_pass(only)
     except HaltedError as halted:
         return (yield from finish(plan.model, halted.latent, facts, complete=False))
-    return (yield from finish(result.key, result.latent, facts))
+    finished = yield from finish(result.key, result.latent, facts)
+    if source.soft is None or start.blend is None:
+        return finished
+    moved = (result.latent - start.blend.original)[0].norm(dim=0)
+    return replace(finished, distance=moved.numpy())
 
 
 def _start(model: LoadedModel, plan: GenerationPlan, image: ImagePlan, source: PreparedSource) -> PassStart:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["HardBlend", "SoftBlend", "SoftInpainting"]
+from modules.domain.request import SoftInpainting
+
+__all__ = ["HardBlend", "SoftBlend"]
 
 
 @dataclass(frozen=True)
@@ -26,26 +28,6 @@ class HardBlend:
     def finish(self, x: Tensor) -> Tensor:
         """Blend the final latent."""
         return self(x, x)
-
-
-@dataclass(frozen=True)
-class SoftInpainting:
-    """What the user set for soft inpainting (A1111's built-in script; its argument order).
-
-    Attributes:
-        schedule_bias: higher keeps the original until later steps.
-        preservation_strength: higher keeps more of it.
-        transition_contrast_boost: how much contrast blended latents keep.
-        mask_influence, difference_threshold, difference_contrast: how the final overlay follows the mask
-            and the difference between source and result.
-    """
-
-    schedule_bias: float = 1.0
-    preservation_strength: float = 0.5
-    transition_contrast_boost: float = 4.0
-    mask_influence: float = 0.0
-    difference_threshold: float = 0.5
-    difference_contrast: float = 2.0
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class JobOutput:
         """
         picture = Image.fromarray(finished.pixels)
         if self.source is not None:
-            picture = self.source.composite(picture, image.index, self.plan.settings)
+            picture = self.source.composite(picture, image.index, self.plan.settings, finished.distance)
         infotext = infotext_for(self.plan, image, finished.facts)
         self._facts = finished.facts
         self._made[image.index] = _Made(image, infotext, picture)

@@ -2,6 +2,7 @@
 
 from modules.diffusion.samplers import SamplerSpec, find_sampler
 from modules.domain.infotext import format_infotext
+from modules.domain.request import SoftInpainting
 from modules.generation.effects import ImageFacts
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.settings.options import Settings
@@ -172,6 +173,13 @@ def _schedule(plan: GenerationPlan, spec: SamplerSpec) -> dict[str, object]:
     }
 
 
+def _soft_inpainting(soft: SoftInpainting | None) -> dict[str, object]:
+    if soft is None:
+        return {}
+    values = {f"Soft inpainting {name.replace('_', ' ')}": value for name, value in soft}
+    return {"Soft inpainting enabled": True, **values}
+
+
 def _inpaint(plan: GenerationPlan) -> dict[str, object]:
     source = plan.request.image_to_image
     if source is None or source.mask is None:
@@ -180,6 +188,7 @@ def _inpaint(plan: GenerationPlan) -> dict[str, object]:
     contents = ("fill", None, "latent noise", "latent nothing")  # "original" is the parser's default
     only_masked = source.inpaint_full_res
     return {
+        **_soft_inpainting(source.soft_inpainting),
         "Mask mode": "Inpaint not masked" if source.inpainting_mask_invert else None,
         "Mask blur": source.mask_blur_x if same_blur else None,
         "Inpaint area": "Only masked" if only_masked else None,

@@ -35,6 +35,7 @@ class Preparer:
         Raises:
             WebuiError: the request cannot be done.
         """
+        self.room.prompts.embeddings.refresh()  # files that came since the last job
         plan = resolve(GenerationRequest.model_validate_json(job.payload), self.catalogs)
         source = prepare_source(plan, self.room)
         output = JobOutput(

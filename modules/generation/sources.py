@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from modules.domain.request import ImageToImage
+from modules.domain.request import ImageToImage, SoftInpainting
 from modules.exceptions import NotFoundError, RequestError
-from modules.generation.mask_blend import SoftInpainting
 from modules.generation.plan import GenerationPlan
 from modules.generation.story import StoryRoom
 from modules.imaging.color_correction import color_target, correct_colors
 from modules.imaging.inpaint import PreparedImage, PreparedMask, prepare_image, prepare_mask
 from modules.imaging.masks import apply_overlay, latent_mask
+from modules.imaging.soft_inpaint import soft_overlay, soft_overlay_mask
 from modules.imaging.upscale import Upscaler
 from modules.settings.options import Settings
 
@@ -47,14 +47,48 @@ class PreparedSource:
         """Start picture of the job's image ``index``, (H, W, 3) uint8."""
         return np.asarray(self._of(index).image)
 
-    def composite(self, picture: Image.Image, index: int, settings: Settings) -> Image.Image:
-        """The finished picture: colours corrected, the kept part of the original laid over it."""
+    def composite(
+        self,
+        picture: Image.Image,
+        index: int,
+        settings: Settings,
+        distance: NDArray[np.float32] | None = None,
+    ) -> Image.Image:
+        """The finished picture: colours corrected, the kept part of the original laid over it.
+
+        Args:
+            picture: as decoded.
+            index: of the picture in the job.
+            settings: options in force.
+            distance: (h, w), how far each latent cell moved; for soft inpainting.
+        """
         source = self._of(index)
         if settings.img2img_color_correction:
             picture = correct_colors(picture, color_target(source.image))
         if source.overlay is None or self.prepared_mask is None or not settings.overlay_inpaint:
             return picture
-        return apply_overlay(picture, source.overlay, self.prepared_mask.paste_to)
+        overlay = self._soft_overlay(source, picture, distance) or source.overlay
+        return apply_overlay(picture, overlay, self.prepared_mask.paste_to)
+
+    def _soft_overlay(
+        self, source: PreparedImage, picture: Image.Image, distance: NDArray[np.float32] | None
+    ) -> Image.Image | None:
+        """What soft inpainting lays over the result instead of the hard overlay."""
+        known = (self.soft, distance, self.latent_mask, source.whole, self.prepared_mask)
+        soft, moved, paint, whole, mask = known
+        if soft is None or moved is None or paint is None or whole is None or mask is None:
+            return None
+        shown = soft_overlay_mask(
+            moved,
+            paint,
+            picture.width,
+            picture.height,
+            preservation_strength=soft.preservation_strength,
+            mask_influence=soft.mask_influence,
+            difference_threshold=soft.difference_threshold,
+            difference_contrast=soft.difference_contrast,
+        )
+        return soft_overlay(whole, shown, mask.paste_to)
 
     def _of(self, index: int) -> PreparedImage:
         return self.images[index % len(self.images)]
@@ -76,6 +110,7 @@ def prepare_source(plan: GenerationPlan, room: StoryRoom) -> PreparedSource | No
     width, height = plan.first.width, plan.first.height
     originals = [room.blobs.image(blob) for blob in asked.images]
     prepared = _mask(asked, room, originals[0], width, height)
+    given = room.blobs.image(asked.latent_mask).convert("L") if asked.latent_mask else None
     upscaler = find_upscaler(settings.upscaler_for_img2img, room.upscalers)
     images = tuple(
         prepare_image(
@@ -83,6 +118,7 @@ def prepare_source(plan: GenerationPlan, room: StoryRoom) -> PreparedSource | No
             width,
             height,
             mask=prepared,
+            latent_mask=given,
             resize_mode=asked.resize_mode,
             masked_content=asked.inpainting_fill,
             background=settings.img2img_background_color,
@@ -94,14 +130,15 @@ def prepare_source(plan: GenerationPlan, room: StoryRoom) -> PreparedSource | No
         empty = asked.mask is not None
         comments = ("The mask is empty; the whole picture was changed.",) if empty else ()
         return PreparedSource(images, comments=comments)
+    rounds = asked.mask_round and asked.soft_inpainting is None
     weights = np.asarray(prepared.mask.convert("L")).astype(np.float32) / np.float32(255)
-    given = room.blobs.image(asked.latent_mask).convert("L") if asked.latent_mask else prepared.mask
     return PreparedSource(
         images,
         prepared,
-        mask=np.around(weights) if asked.mask_round else weights,
-        latent_mask=latent_mask(given, width // 8, height // 8, round_values=asked.mask_round),
+        mask=np.around(weights) if rounds else weights,
+        latent_mask=latent_mask(given or prepared.mask, width // 8, height // 8, round_values=rounds),
         fill=asked.inpainting_fill,
+        soft=asked.soft_inpainting,
     )
 
 
@@ -121,7 +158,7 @@ def _mask(
         invert=asked.inpainting_mask_invert,
         blur_x=asked.mask_blur_x,
         blur_y=asked.mask_blur_y,
-        round_values=asked.mask_round,
+        round_values=asked.mask_round and asked.soft_inpainting is None,
         only_masked=asked.inpaint_full_res,
         padding=asked.inpaint_full_res_padding,
     )

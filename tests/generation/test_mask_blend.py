@@ -2,7 +2,8 @@
 
 import torch
 
-from modules.generation.mask_blend import HardBlend, SoftBlend, SoftInpainting
+from modules.domain.request import SoftInpainting
+from modules.generation.mask_blend import HardBlend, SoftBlend
 
 ORIGINAL, X = (
     torch.full((1, 4, 4, 4), 2.0),

@@ -6,12 +6,13 @@ from pydantic import JsonValue, ValidationError
 
 from modules.diffusion.samplers import split_sampler_name
 from modules.diffusion.schedulers import find_scheduler
-from modules.domain.request import GenerationRequest
+from modules.domain.request import GenerationRequest, SoftInpainting
 from modules.exceptions import NotFoundError, RequestError
 from modules.imaging.blobs import BlobStore
 from modules.imaging.decode import decode_base64, load_image
 from modules.server.errors import BadRequestError
 from modules.server.sdapi.payloads import ImageToImagePayload, Payload, TextToImagePayload
+from modules.server.sdapi.scripts import SOFT_INPAINTING
 
 __all__ = ["image_to_image_request", "parameters_echo", "store_picture", "text_to_image_request"]
 
@@ -72,10 +73,20 @@ def image_to_image_request(payload: ImageToImagePayload, blobs: BlobStore) -> Ge
         source["mask_blur_x"] = source["mask_blur_y"] = payload.mask_blur
     source["inpainting_mask_invert"] = bool(payload.inpainting_mask_invert)
     source["images"] = tuple(store_picture(blobs, text, "init_images") for text in payload.init_images)
+    source["soft_inpainting"] = _soft_inpainting(payload.alwayson_scripts or {})
     for name in ("mask", "latent_mask"):
         text = getattr(payload, name)
         source[name] = store_picture(blobs, text, name) if text else None
     return _validated({**_common(payload), "image_to_image": source})
+
+
+def _soft_inpainting(scripts: dict[str, JsonValue]) -> Fields | None:
+    """The built-in script's arguments: whether it is on, then its numbers in order."""
+    entry = next((entry for title, entry in scripts.items() if title.lower() == SOFT_INPAINTING), None)
+    arguments = entry.get("args", []) if isinstance(entry, dict) else []
+    if not isinstance(arguments, list) or not arguments or not arguments[0]:
+        return None
+    return dict(zip(SoftInpainting.model_fields, arguments[1:], strict=False))
 
 
 def store_picture(blobs: BlobStore, text: str, field: str) -> str:
