@@ -168,8 +168,12 @@ class JobQueue:
             db.executemany("UPDATE jobs SET rank = ? WHERE id = ?", zip(ranks, moving, strict=True))
 
     def add_image(self, job_id: str, image: ResultImage) -> None:
-        """Record a finished picture; one recorded before for the same place is replaced."""
+        """Record a finished picture; one recorded before for the same place is replaced.
+
+        A job that gets on is not to blame for earlier crashes: its attempts count anew.
+        """
         with self._store.transaction() as db:
+            db.execute("UPDATE jobs SET attempts = 1 WHERE id = ? AND attempts > 1", (job_id,))
             db.execute("DELETE FROM images WHERE job_id = ? AND place = ?", (job_id, image.index))
             db.execute(
                 "INSERT INTO images (id, job_id, place, path, width, height, seed, infotext) "

@@ -7,10 +7,9 @@ import signal
 import socket
 import sys
 import threading
-import time
 import webbrowser
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -140,7 +139,7 @@ def serve(
     lifecycle.runs_with(shut_down)
     if is_supervised():
         _follow_supervisor(shut_down)
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after a clean end
+    with _mild_signals():
         server.run(sockets=[listener])
     return lifecycle.exit_status
 
@@ -165,6 +164,21 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
 
+@contextmanager
+def _mild_signals() -> Iterator[None]:
+    """Uvicorn raises a signal again after its clean end; what follows it here must still be done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _follow_supervisor(shut_down: Callable[[], None]) -> None:
     """End with the supervisor: it holds the other end of our standard input."""
 
@@ -173,7 +187,5 @@ def _follow_supervisor(shut_down: Callable[[], None]) -> None:
             pass
         log.info("the supervisor is gone")
         shut_down()
-        time.sleep(2 * GRACE_SECONDS)
-        signal.raise_signal(signal.SIGTERM)
 
     threading.Thread(target=watch, name="supervisor watch", daemon=True).start()

@@ -88,11 +88,14 @@ class Supervisor:
 
     def _run_once(self, starts: int) -> int:
         environment = {**self._environment, _MARK: str(starts)}
-        # The server ends when this pipe closes, so it cannot outlive its supervisor
-        with subprocess.Popen(self._command, env=environment, stdin=subprocess.PIPE) as child:
+        # The server ends when this pipe closes, so it cannot outlive its supervisor. In a session of its
+        # own it hears Ctrl+C from us alone, once, instead of from the terminal too.
+        with subprocess.Popen(
+            self._command, env=environment, stdin=subprocess.PIPE, start_new_session=True
+        ) as child:
             self._child = child
             if self._stop_signals:
-                child.terminate()
+                _ask_to_stop(child)
             try:
                 return self._wait(child)
             finally:
@@ -111,17 +114,15 @@ class Supervisor:
                     child.kill()
 
     def _take_signals(self) -> Callable[[], None]:
-        def stop(number: int, _frame: FrameType | None) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
             self._stop_signals += 1
             child = self._child
             if child is None:
                 return
             if self._stop_signals > 1:
                 child.kill()  # asked twice: at once
-            elif number != signal.SIGINT or os.name == "nt":
-                child.terminate()  # a terminal sends Ctrl+C to the child itself
             else:
-                child.send_signal(signal.SIGINT)
+                _ask_to_stop(child)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -130,6 +131,13 @@ class Supervisor:
                 signal.signal(number, handler)
 
         return restore
+
+
+def _ask_to_stop(child: subprocess.Popen[bytes]) -> None:
+    if os.name == "posix":
+        child.terminate()
+    elif child.stdin is not None:
+        child.stdin.close()  # Windows knows no polite signal; the server watches this pipe
 
 
 def _described(status: int) -> str:

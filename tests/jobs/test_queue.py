@@ -77,6 +77,15 @@ def test_a_running_job_is_taken_up_once_more_after_a_crash_and_then_failed(queue
     assert "2 times" in failed.error
 
 
+def test_a_job_that_gets_on_survives_any_number_of_crashes(queue: JobQueue) -> None:
+    job_id = submit(queue)
+    for index in range(5):
+        assert queue.claim() is not None
+        queue.add_image(job_id, picture(str(index), index))
+        assert queue.requeue_running() == (job_id,)
+    assert len(queue.images(job_id)) == 5
+
+
 def test_a_clean_shutdown_is_no_blame(queue: JobQueue) -> None:
     job_id = submit(queue)
     for _ in range(5):

@@ -91,7 +91,19 @@ async def app(scope, receive, send):
 def ready():
     print(os.getpid(), flush=True)
 serve(app, bind_socket("127.0.0.1", 0), lifecycle=Lifecycle(), on_ready=ready)
+print("tidied up", flush=True)
 """
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_server_tidy_up(number: int) -> None:
+    command = [sys.executable, "-c", PARENT, SERVER]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        parent.send_signal(number)
+        assert parent.stdout.readline().strip() == "tidied up"
+        assert parent.wait(20) == 0
 
 
 def test_the_server_does_not_outlive_a_killed_supervisor() -> None:

@@ -69,7 +69,12 @@ def _submit(services: Services, payload: Payload, caller: Principal) -> str:
 
 def _request(services: Services, payload: Payload) -> GenerationRequest:
     if isinstance(payload, ImageToImagePayload):
-        return image_to_image_request(payload, services.blobs)
+        # as in A1111, the request's own override_settings come too late for this one
+        saved = services.settings.current.initial_noise_multiplier
+        multiplier = saved if payload.initial_noise_multiplier is None else payload.initial_noise_multiplier
+        return image_to_image_request(
+            payload.model_copy(update={"initial_noise_multiplier": multiplier}), services.blobs
+        )
     if isinstance(payload, TextToImagePayload):
         return text_to_image_request(payload)
     raise TypeError(type(payload).__name__)
