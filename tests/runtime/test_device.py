@@ -1,5 +1,6 @@
 """Choosing device and number formats; process-wide settings keep results as they are."""
 
+import platform
 import subprocess
 import sys
 
@@ -50,6 +51,33 @@ x = layer(torch.randn(2, 8, 40, 40)).flatten(2)
 y = torch.nn.functional.gelu(x @ x.transpose(1, 2)).softmax(-1)
 print(hashlib.sha256(y.detach().numpy().tobytes()).hexdigest())
 """
+
+
+REUSE = """
+import resource, threading, torch
+from modules.runtime.device import configure_process
+configure_process(1)
+
+def work():
+    big = torch.ones(8_000_000)
+    for _ in range(15):  # the allocator needs some rounds until its free pieces are large enough
+        torch.cat([big, big])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.cat([big, big])
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is tuned")
+def test_memory_of_large_tensors_is_used_again_in_every_thread() -> None:
+    run = subprocess.run([sys.executable, "-c", REUSE], capture_output=True, text=True, check=True)
+    pages_of_one = 64_000_000 // 4096
+    assert int(run.stdout) < pages_of_one
 
 
 @pytest.mark.skipif(module._is_amd(), reason="on AMD the last bits of matrix products may differ")
