@@ -1,6 +1,7 @@
 """Which device computes, in which number formats, and how much memory it has left."""
 
 import ctypes
+import importlib.util
 import os
 import platform
 import sys
@@ -58,9 +59,11 @@ def choose_runtime(
         batch_invariant: see :class:`Runtime`.
 
     Raises:
-        RequestError: the device does not exist here.
+        RequestError: the device does not exist here, or xformers is asked for and not installed.
     """
     chosen = _device(device)
+    if attention == "xformers" and importlib.util.find_spec("xformers") is None:
+        raise RequestError("attention", "xformers is not installed; leave the choice to 'auto'")
     half = precision == "half" or (precision == "auto" and chosen.type != "cpu")
     dtype = torch.float32
     if half:

@@ -30,6 +30,12 @@ def test_a_device_that_is_not_there_is_an_error(name: str) -> None:
         choose_runtime(name)
 
 
+def test_xformers_must_be_installed_to_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RequestError, match="xformers is not installed"):
+        choose_runtime("cpu", attention="xformers")
+
+
 def test_automatic_takes_something_that_works() -> None:
     for name in (None, "auto", ""):
         assert torch.ones(1, device=choose_runtime(name).device).sum() == 1
