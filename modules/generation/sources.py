@@ -109,7 +109,7 @@ def prepare_source(plan: GenerationPlan, room: StoryRoom) -> PreparedSource | No
         )
     width, height = plan.first.width, plan.first.height
     originals = [room.blobs.image(blob) for blob in asked.images]
-    prepared = _mask(asked, room, originals[0], width, height)
+    prepared = _mask(asked, room, width, height)
     given = room.blobs.image(asked.latent_mask).convert("L") if asked.latent_mask else None
     upscaler = find_upscaler(settings.upscaler_for_img2img, room.upscalers)
     images = tuple(
@@ -142,16 +142,11 @@ def prepare_source(plan: GenerationPlan, room: StoryRoom) -> PreparedSource | No
     )
 
 
-def _mask(
-    asked: ImageToImage, room: StoryRoom, original: Image.Image, width: int, height: int
-) -> PreparedMask | None:
+def _mask(asked: ImageToImage, room: StoryRoom, width: int, height: int) -> PreparedMask | None:
     if asked.mask is None:
         return None
-    mask = room.blobs.image(asked.mask)
-    if mask.size != original.size:
-        mask = mask.resize(original.size, Image.Resampling.NEAREST)
     return prepare_mask(
-        mask,
+        room.blobs.image(asked.mask),
         width,
         height,
         resize_mode=asked.resize_mode,
