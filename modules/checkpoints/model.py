@@ -103,8 +103,10 @@ class LoadedModel:
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, H, W) in -1..1 to mean and log variance of unscaled latents, float32 on the CPU."""
+        # on the CPU the channels-last kernel of group normalisation loses most digits where a picture is flat
+        planar = pixels.contiguous().to(self.runtime.device, self.runtime.vae_dtype)
         with torch.no_grad(), use_attention(self.runtime.attention):
-            mean, logvar = self.vae.encode(pixels.to(self.runtime.device, self.runtime.vae_dtype))
+            mean, logvar = self.vae.encode(planar)
         return mean.to("cpu", torch.float32), logvar.to("cpu", torch.float32)
 
     def decode(self, z: Tensor) -> Tensor:

@@ -251,3 +251,11 @@ def test_a_vae_with_other_latents_is_refused(tmp_path: Path) -> None:
     vae = _vae_file(write(tmp_path / "wide.safetensors", wide))
     with pytest.raises(CheckpointError, match="8 latent channels, the model wants 4"):
         load_model(checkpoint, vae, CPU)
+
+
+def test_memory_layout_of_a_flat_picture_does_not_change_its_latent(tmp_path: Path) -> None:
+    model = _load(write(tmp_path / "model.safetensors", state_dict("sd1")))
+    planar = torch.full((1, 3, 32, 32), 0.25)
+    mean, _ = model.encode(planar)
+    interleaved, _ = model.encode(planar.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(mean, interleaved)
