@@ -34,12 +34,14 @@ def mount(
     _prepare_uploads(upload_folder(services))
 
     async def build() -> FastAPI:
-        return _mount(app, build_page(services), current_user, path)
+        return _mount(app, build_page(services), _script(services), current_user, path)
 
     return asyncio.run(build())  # without a running loop Gradio would make one per lock and leave it open
 
 
-def _mount(app: FastAPI, page: gr.Blocks, current_user: CurrentUser | None, path: str) -> FastAPI:
+def _mount(
+    app: FastAPI, page: gr.Blocks, script: str, current_user: CurrentUser | None, path: str
+) -> FastAPI:
     mounted = gr.mount_gradio_app(
         app,
         page,
@@ -47,7 +49,7 @@ def _mount(app: FastAPI, page: gr.Blocks, current_user: CurrentUser | None, path
         auth_dependency=current_user,
         theme=page_theme(),
         css_paths=[asset_path("style.css")],
-        js=asset_text("script.js"),
+        js=script,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -58,6 +60,10 @@ def _mount(app: FastAPI, page: gr.Blocks, current_user: CurrentUser | None, path
     )
     page.has_launched = True  # else Gradio hands out any file that a payload names; it knows only launch()
     return mounted
+
+
+def _script(services: Services) -> str:
+    return asset_text("script.js").replace("DEFAULT_THEME", services.options.theme or "")
 
 
 def _prepare_uploads(folder: Path) -> None:

@@ -7,18 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90  # importing torch and gradio on a busy machine
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # what Gradio's client says when a page is reloaded or closed while it listens
 HARMLESS = (
@@ -95,18 +96,31 @@ def painted_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def profiles(chromium: Browser) -> Callable[..., BrowserContext]:
+    """Browser profiles that keep their cache between tests, one for each kind of screen."""
+
+    @cache
+    def profile(*, phone: bool, dark: bool, name: str) -> BrowserContext:
+        if phone:
+            made = chromium.new_context(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
+        else:
+            made = chromium.new_context(viewport=DESKTOP, color_scheme="dark" if dark else "light")
+        made.set_default_timeout(30_000)
+        return made
+
+    return profile
+
+
 @pytest.fixture
-def open_page(chromium: Browser) -> Iterator[OpenPage]:
-    """Open pages in profiles of their own; any script error or foreign request fails the test."""
+def open_page(profiles: Callable[..., BrowserContext]) -> Iterator[OpenPage]:
+    """Open pages; any script error or request to another machine fails the test."""
     problems: list[str] = []
     pages: list[Page] = []
 
-    def opened(address: str, *, phone: bool = False, dark: bool = False, **options: object) -> Page:
-        more = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if phone else {"viewport": DESKTOP}
-        scheme = "dark" if dark else "light"
-        context = chromium.new_context(color_scheme=scheme, **(more | options))  # type: ignore[arg-type]
-        page = context.new_page()
-        page.set_default_timeout(20_000)
+    def opened(address: str, *, phone: bool = False, dark: bool = False, profile: str = "") -> Page:
+        page = profiles(phone=phone, dark=dark, name=profile).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
         page.on(
             "console",
@@ -115,13 +129,11 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
         page.on("request", lambda request: _note_foreign(request.url, address, problems))
         page.goto(address)
         page.wait_for_selector("#txt2img_prompt textarea")
-        pages.append(page)
         return page
 
     yield opened
     for page in pages:
-        with suppress(Exception):
-            page.context.close()
+        page.close()
     assert [problem for problem in problems if not any(word in problem for word in HARMLESS)] == []
 
 

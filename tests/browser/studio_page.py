@@ -1,6 +1,5 @@
 """What a person does on the page, in words."""
 
-import time
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page
@@ -85,16 +84,21 @@ class Studio:
         self.wait_for_picture(seconds)
         return self.shown
 
-    def frames(self, until: str = "done", seconds: float = 60) -> list[str]:
-        """Different previews that are seen until the job has ended."""
-        seen: list[str] = []
-        deadline = time.monotonic() + seconds
-        while self.state != until and time.monotonic() < deadline:
-            source = self.shown
-            if source.startswith("data:image/jpeg") and source not in seen:
-                seen.append(source)
-            self.page.wait_for_timeout(15)
-        return seen
+    def record_previews(self) -> None:
+        """From now on remember each preview that appears on the stage."""
+        self.part("gallery").locator(".stage-image").evaluate(
+            """(image) => {
+                window.seenPreviews = new Set();
+                const isPreview = () => image.src.startsWith('data:image/jpeg');
+                const note = () => { if (isPreview()) window.seenPreviews.add(image.src); };
+                new MutationObserver(note).observe(image, { attributes: true, attributeFilter: ['src'] });
+                note();
+            }"""
+        )
+
+    def recorded_previews(self) -> int:
+        """Number of different previews since :meth:`record_previews`."""
+        return int(self.page.evaluate("window.seenPreviews.size"))
 
     def stroke(self, points: list[tuple[float, float]], field: str = "image") -> None:
         """Draw with the mouse; points are parts of the picture's width and height, 0..1."""

@@ -19,10 +19,14 @@ def test_the_picture_forms_in_place(studio: Studio) -> None:
     stage = studio.part("gallery").locator(".stage")
     before = stage.bounding_box()
     studio.write("a red apple")
+    studio.set_number("steps", 60)
+    studio.record_previews()
     studio.page.keyboard.press("Control+Enter")
-    studio.wait_until("running")
-    assert len(studio.frames()) >= 5
-    studio.wait_for_picture()
+    studio.page.wait_for_function(
+        "document.querySelector('#html_info_txt2img').textContent.includes('red apple')"
+    )
+    assert studio.recorded_previews() >= 5
+    assert studio.shown.startswith("files/")
     assert stage.bounding_box() == before
     assert "a red apple" in studio.infotext
 
@@ -39,27 +43,29 @@ def test_escape_stops_and_keeps_what_is_finished(studio: Studio) -> None:
 
 
 def test_skip_goes_on_with_the_next_picture(studio: Studio) -> None:
-    studio.set_number("steps", 100)
-    studio.set_number("batch_count", 2)
+    studio.set_number("steps", 150)
+    studio.set_number("batch_count", 3)
     studio.generate()
     studio.wait_until("running")
     studio.part("skip").click()
-    studio.part("gallery").locator(".live-text", has_text="picture 2 of 2").wait_for()
-    studio.part("skip").click()
-    studio.wait_for_picture()
+    studio.part("gallery").locator(".live-text", has_text="picture 2 of 3").wait_for()
+    studio.part("interrupt").click()
+    studio.wait_until("done")
 
 
 def test_a_reload_and_a_second_page_find_the_running_job(
     studio: Studio, open_page: OpenPage, painted_url: str
 ) -> None:
     studio.set_number("steps", 150)
+    studio.set_number("batch_count", 50)
     studio.generate()
     studio.wait_until("running")
     studio.page.reload()
     studio.wait_until("running")
     other = Studio(open_page(painted_url))
     other.wait_until("running")
-    assert len(other.frames(until="done", seconds=1.5)) >= 2
+    other.record_previews()
+    other.page.wait_for_function("window.seenPreviews.size >= 2")
     other.part("interrupt").click()
     other.wait_until("done")
     studio.wait_until("done")
@@ -67,10 +73,12 @@ def test_a_reload_and_a_second_page_find_the_running_job(
 
 def test_ctrl_enter_while_running_starts_anew(studio: Studio) -> None:
     studio.set_number("steps", 150)
+    studio.set_number("batch_count", 20)
     studio.write("first")
     studio.generate()
     studio.wait_until("running")
     studio.set_number("steps", 3)
+    studio.set_number("batch_count", 1)
     studio.write("second")
     studio.page.keyboard.press("Control+Enter")
     studio.page.wait_for_function(
@@ -147,7 +155,8 @@ def test_parameters_are_pasted_and_dropped(studio: Studio, tmp_path: Path) -> No
     assert studio.number("seed") == 123
 
 
-def test_a_page_in_dark_stays_dark(studio: Studio) -> None:
+def test_a_page_in_dark_stays_dark(open_page: OpenPage, painted_url: str) -> None:
+    studio = Studio(open_page(painted_url, profile="likes dark"))
     studio.page.click("#theme_switch")
     assert studio.page.evaluate("document.body.classList.contains('dark')")
     studio.page.reload()

@@ -21,7 +21,7 @@
   };
 
   // --- light and dark -------------------------------------------------------------------------------
-  const remembered = localStorage.getItem('studio-theme');
+  const remembered = localStorage.getItem('studio-theme') || 'DEFAULT_THEME';  // '' follows the system
   if (remembered) document.body.classList.toggle('dark', remembered === 'dark');
   document.addEventListener('click', (event) => {
     if (!event.target.closest?.('#theme_switch')) return;
@@ -60,9 +60,13 @@
     }
     return null;
   };
+  let lastGenerate = 0;
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[id$=_generate]');
     if (!button) return;
+    const isDoubleClick = event.timeStamp - lastGenerate < 400;
+    lastGenerate = event.timeStamp;
+    if (isDoubleClick) { event.stopImmediatePropagation(); event.preventDefault(); return; }
     const bad = firstBadNumber(button.id.replace('_generate', ''));
     if (bad) { event.stopImmediatePropagation(); event.preventDefault(); complain(...bad); }
   }, true);

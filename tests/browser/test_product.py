@@ -1,0 +1,196 @@
+"""The whole product with the model that comes with it: page, server, engine, files.
+
+``STUDIO_SCREENSHOTS=1`` writes the pictures of the page to ``docs/screenshots``.
+"""
+
+import io
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, build_opener
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from playwright.sync_api import BrowserContext, Page, expect
+
+from modules.imaging.metadata import read_infotext
+from tests.browser.conftest import ROOT, OpenPage, free_port, running_server
+from tests.browser.studio_page import Studio
+
+EMBEDDED = ROOT / "models" / "Stable-diffusion" / "embedded.safetensors"
+PROMPT = "a red apple"
+BLUR_REACH = 10  # pixels over which the default mask blur of 4 fades
+
+
+class _Stay(HTTPRedirectHandler):
+    def redirect_request(self, *args: object, **named: object) -> None:
+        return None
+
+
+def redeemed(link: str) -> SimpleCookie:
+    """Use the one-time link up for the session's cookie."""
+    opener = build_opener(_Stay)
+    opener.addheaders = [("Accept", "text/html")]
+    with pytest.raises(HTTPError) as redirect:  # one that is not followed arrives as an error
+        opener.open(link, timeout=30)
+    return SimpleCookie("; ".join(redirect.value.headers.get_all("Set-Cookie") or []))
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, SimpleCookie, Path]]:
+    """Address, session and root folder of a running studio with the embedded model and a damaged file."""
+    root, port = tmp_path_factory.mktemp("studio"), free_port()
+    models = root / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    shutil.copyfile(EMBEDDED, models / EMBEDDED.name)
+    (models / "zz-damaged.safetensors").write_bytes(b"no checkpoint at all")
+    command = [sys.executable, "webui.py", "--data-dir", str(root), "--port", str(port), "--no-browser"]
+    log = root / "log"
+    with running_server(command, port, log) as address:
+        link = re.search(r"http://\S+/login\?\S+", log.read_text("utf-8"))
+        assert link, log.read_text("utf-8")
+        yield address, redeemed(link.group()), root
+
+
+@pytest.fixture
+def open_studio(
+    product: tuple[str, SimpleCookie, Path], profiles: Callable[..., BrowserContext], open_page: OpenPage
+) -> Callable[..., Studio]:
+    """Open the product as the person who started it."""
+    address, cookies, _ = product
+
+    def opened(*, phone: bool = False, dark: bool = False) -> Studio:
+        context = profiles(phone=phone, dark=dark, name="product")
+        context.add_cookies(
+            [{"name": name, "value": found.value, "url": address} for name, found in cookies.items()]
+        )
+        return Studio(open_page(address, phone=phone, dark=dark, profile="product"))
+
+    return opened
+
+
+@pytest.fixture
+def keep_screenshot(tmp_path: Path) -> Callable[[Page, str], None]:
+    """Save what the page looks like."""
+    folder = ROOT / "docs" / "screenshots" if os.environ.get("STUDIO_SCREENSHOTS") else tmp_path
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(page: Page, name: str) -> None:
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement?.blur()")
+        page.wait_for_timeout(300)
+        page.screenshot(path=folder / f"{name}.png")
+
+    return keep
+
+
+def content(studio: Studio) -> bytes:
+    """The file behind the picture that is shown."""
+    return studio.page.request.get(f"{studio.page.url}{studio.shown}").body()
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_a_prompt_becomes_a_picture_whose_file_makes_it_again(
+    open_studio: Callable[..., Studio],
+    keep_screenshot: Callable[[Page, str], None],
+    product: tuple[str, SimpleCookie, Path],
+    tmp_path: Path,
+) -> None:
+    studio = open_studio()
+    studio.write(PROMPT)
+    studio.set_number("seed", 1)
+    studio.record_previews()
+    studio.picture_of_new_job(180)
+    assert studio.recorded_previews() >= 5
+    keep_screenshot(studio.page, "txt2img")
+    first = content(studio)
+    infotext, _ = read_infotext(first)
+    assert infotext == studio.infotext
+    assert [path.read_bytes() for path in (product[2] / "outputs").rglob("*.png")].count(first) == 1
+
+    file = tmp_path / "dropped.png"
+    file.write_bytes(first)
+    again = open_studio(dark=True)
+    again.drop_file(file)
+    again.page.wait_for_function(f"document.querySelector('#txt2img_prompt textarea').value === '{PROMPT}'")
+    assert again.number("seed") == 1
+    again.picture_of_new_job(180)
+    assert content(again) == first
+    keep_screenshot(again.page, "txt2img-dark")
+
+
+def test_only_the_inside_of_a_mask_changes(
+    open_studio: Callable[..., Studio], keep_screenshot: Callable[[Page, str], None]
+) -> None:
+    studio = open_studio()
+    studio.write(PROMPT)
+    studio.set_number("seed", 1)
+    studio.set_number("steps", 12)
+    studio.picture_of_new_job(180)
+    before = pixels(content(studio))
+    studio.part("send_to_inpaint").click()
+    inpaint = Studio(studio.page, "inpaint")
+    inpaint.part("image").locator('.canvas-view[data-ready="true"]').wait_for()
+    inpaint.stroke([(0.4, 0.4), (0.6, 0.45), (0.45, 0.55), (0.62, 0.62)])
+    drawn = np.zeros(before.shape[:2], bool)
+    for x, y in inpaint.painted():
+        drawn[y, x] = True
+    inpaint.write("a green leaf")
+    inpaint.set_number("seed", 5)
+    inpaint.picture_of_new_job(180)
+    after = pixels(content(inpaint))
+    reach = Image.fromarray(drawn).convert("L").filter(ImageFilter.MaxFilter(2 * BLUR_REACH + 1))
+    outside = np.asarray(reach) == 0
+    assert outside.any()
+    assert np.array_equal(before[outside], after[outside])
+    assert np.abs(before[drawn].astype(int) - after[drawn]).mean() > 2
+    keep_screenshot(inpaint.page, "inpaint")
+
+
+def test_an_empty_prompt_works_and_bad_checkpoints_are_one_sentence(
+    open_studio: Callable[..., Studio],
+) -> None:
+    studio = open_studio()
+    studio.set_number("steps", 4)
+    checkpoint = studio.page.locator("#setting_sd_model_checkpoint input")
+    good = checkpoint.input_value()
+    for name, said in (("not there", "no checkpoint"), ("zz-damaged.safetensors", "zz-damaged")):
+        checkpoint.fill(name)
+        checkpoint.press("Enter")
+        studio.part("generate").click()
+        alert = studio.page.get_by_role("alert").filter(has_text=said)
+        expect(alert).to_have_count(1, timeout=60_000)
+        assert "Traceback" not in alert.inner_text()
+    checkpoint.fill(good)
+    checkpoint.press("Enter")
+    studio.write("")
+    studio.picture_of_new_job(180)
+
+
+def test_the_phone_makes_a_picture(
+    open_studio: Callable[..., Studio], keep_screenshot: Callable[[Page, str], None]
+) -> None:
+    studio = open_studio(phone=True)
+    studio.write(PROMPT)
+    studio.set_number("seed", 1)
+    studio.picture_of_new_job(180)
+    studio.page.evaluate("scrollTo(0, 0)")
+    keep_screenshot(studio.page, "phone")
+
+
+def test_a_stranger_gets_neither_page_nor_picture(
+    product: tuple[str, SimpleCookie, Path], profiles: Callable[..., BrowserContext]
+) -> None:
+    stranger = profiles(phone=False, dark=False, name="stranger").new_page()
+    stranger.goto(product[0])
+    expect(stranger.locator("#txt2img_prompt")).to_have_count(0)
+    stranger.close()
