@@ -57,7 +57,7 @@ def _with_luminosity(pixels: NDArray[np.uint8], source: NDArray[np.uint8]) -> ND
         colours = np.where(
             highest > 1, luminance + (colours - luminance) * (1 - luminance) / (highest - luminance), colours
         )
-    return np.clip(np.around(np.nan_to_num(colours) * 255), 0, 255).astype(np.uint8)
+    return (np.clip(np.nan_to_num(colours), 0, 1) * 255).astype(np.uint8)  # cut, not rounded
 
 
 def _luminance(colours: NDArray[np.float64]) -> NDArray[np.float64]:
