@@ -73,7 +73,7 @@ class StubRunner:
             if ending is not None:
                 state = JobState.CANCELLED if ending == "cancel" else JobState.DONE
                 break
-            self._jobs.add_image(job.id, self._picture(job, request, index))
+            self._jobs.add_images(job.id, self._picture(job, request, index))
         self._jobs.charge(job.id, self.step_seconds * request.steps)
         outcome = (
             Outcome(JobState.CANCELLED)

@@ -36,7 +36,7 @@ class ResultImage:
     Attributes:
         id: name under which the server hands the picture out, unguessable.
         path: absolute path of the saved file; pictures that are not to be kept lie in the blob store.
-        index: position in the job, 0-based; grids have -1.
+        index: position in the job, 0-based; grids have -1, masks shown beside a picture have its index.
         infotext: the generation parameters as written into the file.
     """
 

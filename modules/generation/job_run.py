@@ -32,8 +32,8 @@ PREVIEW_MIN = 0.12  # seconds between previews at least; the eye and the network
 class ImageOutput(Protocol):
     """Turns finished pixels into saved pictures and the job's ``info`` text."""
 
-    def save(self, image: ImagePlan, finished: FinishedImage) -> ResultImage:
-        """Composite, write and describe one picture."""
+    def save(self, image: ImagePlan, finished: FinishedImage) -> tuple[ResultImage, ...]:
+        """Composite, write and describe one picture; masks that were asked for come behind it."""
         ...
 
     def close(self, images: tuple[ResultImage, ...]) -> tuple[tuple[ResultImage, ...], str]:
@@ -146,8 +146,8 @@ class JobRun:
         self._work_done += max(0, self.plan.steps_total - progress.steps_done)
         self._comments += [comment for comment in image.facts.comments if comment not in self._comments]
         try:
-            result = self._output.save(self.plan.images[task.index], image)
-            self._kit.jobs.add_image(self.job_id, result)
+            results = self._output.save(self.plan.images[task.index], image)
+            self._kit.jobs.add_images(self.job_id, *results)
         except Exception as error:  # noqa: BLE001 - the boundary: what cannot be saved ends this job only
             self._fail(error)
             return
@@ -224,7 +224,7 @@ class JobRun:
         try:
             grids, info = self._output.close(jobs.finished_images(self.job_id))
             for grid in grids:
-                jobs.add_image(self.job_id, grid)
+                jobs.add_images(self.job_id, grid)
         except Exception as error:  # noqa: BLE001 - the boundary, as above
             self._fail(error)
             return

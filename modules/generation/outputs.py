@@ -17,6 +17,7 @@ from modules.imaging.blobs import BlobStore
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grid import grid_rows, image_grid
 from modules.imaging.metadata import encode_image, fitting_format
+from modules.imaging.masks import mask_composite
 from modules.imaging.writer import ImageWriter, OutputKind
 
 __all__ = ["JobOutput"]
@@ -51,20 +52,34 @@ class JobOutput:
     _made: dict[int, _Made] = field(default_factory=dict)
     _facts: ImageFacts = field(default_factory=ImageFacts)
 
-    def save(self, image: ImagePlan, finished: FinishedImage) -> ResultImage:
-        """Composite, write and describe one picture.
+    def save(self, image: ImagePlan, finished: FinishedImage) -> tuple[ResultImage, ...]:
+        """Composite, write and describe one picture, and the masks that the settings want shown.
 
         Raises:
             StorageError: it could not be written; nothing is left half-written.
         """
-        picture = Image.fromarray(finished.pixels)
+        picture = decoded = Image.fromarray(finished.pixels)
         if self.source is not None:
             picture = self.source.composite(picture, image.index, self.plan.settings, finished.distance)
         infotext = infotext_for(self.plan, image, finished.facts)
         self._facts = finished.facts
         self._made[image.index] = _Made(image, infotext, picture)
         keep = finished.complete or self.plan.settings.save_incomplete_images
-        return self._write(picture, image, infotext, index=image.index, keep=keep)
+        results = [self._write(picture, image, infotext, index=image.index, keep=keep)]
+        for mask in self._masks(decoded):
+            results.append(self._write(mask, image, infotext, index=image.index, keep=False))
+        return tuple(results)
+
+    def _masks(self, decoded: Image.Image) -> list[Image.Image]:
+        """The mask, and the repainted part alone, where the settings ask for them."""
+        settings = self.plan.settings
+        prepared = None if self.source is None else self.source.prepared_mask
+        if prepared is None:
+            return []
+        masks = [prepared.overlay_mask.convert("RGB")] if settings.return_mask else []
+        if settings.return_mask_composite:
+            masks.append(mask_composite(decoded, prepared.overlay_mask))
+        return masks
 
     def close(self, images: Sequence[ResultImage]) -> tuple[tuple[ResultImage, ...], str]:
         """Write the grid where the settings want one; returns it and the job's ``info`` as JSON text."""
@@ -162,9 +177,8 @@ class JobOutput:
             if source
             else (request.hires.denoising_strength if request.hires else None)
         )
-        infotexts = [
-            image.infotext for image in sorted(images, key=lambda image: image.index) if image.index >= 0
-        ]
+        by_place = {image.index: image.infotext for image in images if image.index >= 0}
+        infotexts = [by_place[place] for place in sorted(by_place)]
         first = plan.images[0]
         return json.dumps(
             {

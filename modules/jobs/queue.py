@@ -167,27 +167,31 @@ class JobQueue:
             ranks = [row["rank"] for row in rows if row["id"] in moving]
             db.executemany("UPDATE jobs SET rank = ? WHERE id = ?", zip(ranks, moving, strict=True))
 
-    def add_image(self, job_id: str, image: ResultImage) -> None:
-        """Record a finished picture; one recorded before for the same place is replaced.
+    def add_images(self, job_id: str, *images: ResultImage) -> None:
+        """Record a finished picture and its masks; what was recorded before for the same place is replaced.
 
         A job that gets on is not to blame for earlier crashes: its attempts count anew.
         """
         with self._store.transaction() as db:
             db.execute("UPDATE jobs SET attempts = 1 WHERE id = ? AND attempts > 1", (job_id,))
-            db.execute("DELETE FROM images WHERE job_id = ? AND place = ?", (job_id, image.index))
-            db.execute(
+            for place in {image.index for image in images}:
+                db.execute("DELETE FROM images WHERE job_id = ? AND place = ?", (job_id, place))
+            db.executemany(
                 "INSERT INTO images (id, job_id, place, path, width, height, seed, infotext) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    image.id,
-                    job_id,
-                    image.index,
-                    image.path,
-                    image.width,
-                    image.height,
-                    str(image.seed),
-                    image.infotext,
-                ),
+                [
+                    (
+                        image.id,
+                        job_id,
+                        image.index,
+                        image.path,
+                        image.width,
+                        image.height,
+                        str(image.seed),
+                        image.infotext,
+                    )
+                    for image in images
+                ],
             )
 
     def job(self, job_id: str) -> Job:
@@ -205,7 +209,7 @@ class JobQueue:
         """Finished pictures of a job in order of their index."""
         rows = self._store.rows(
             "SELECT images.*, owner FROM images JOIN jobs ON jobs.id = job_id "
-            "WHERE job_id = ? ORDER BY place",
+            "WHERE job_id = ? ORDER BY place, images.rowid",
             job_id,
         )
         return tuple(owned_image_from_row(row).image for row in rows)

@@ -226,11 +226,11 @@ class JobService:
         """Whether somebody watches the job."""
         return self._board.is_followed(job_id)
 
-    def add_image(self, job_id: str, image: ResultImage) -> JobView:
+    def add_images(self, job_id: str, *images: ResultImage) -> JobView:
         """Record a finished picture on disk, then show it."""
-        self._queue.add_image(job_id, image)
-        images = self._queue.images(job_id)
-        return self._board.update(job_id, images=images, images_done=_count(images))
+        self._queue.add_images(job_id, *images)
+        known = self._queue.images(job_id)
+        return self._board.update(job_id, images=known, images_done=_count(known))
 
     def finished_images(self, job_id: str) -> tuple[ResultImage, ...]:
         """Pictures of the job that are on disk already, as after a crash."""
@@ -322,5 +322,5 @@ _NOTHING = Control()
 
 
 def _count(images: Sequence[ResultImage]) -> int:
-    """Number of pictures, grids (index -1) not counted."""
-    return sum(image.index >= 0 for image in images)
+    """Number of pictures; grids (index -1) and masks (their picture's index) are not counted."""
+    return len({image.index for image in images if image.index >= 0})

@@ -81,7 +81,7 @@ def test_a_job_that_gets_on_survives_any_number_of_crashes(queue: JobQueue) -> N
     job_id = submit(queue)
     for index in range(5):
         assert queue.claim() is not None
-        queue.add_image(job_id, picture(str(index), index))
+        queue.add_images(job_id, picture(str(index), index))
         assert queue.requeue_running() == (job_id,)
     assert len(queue.images(job_id)) == 5
 
@@ -181,8 +181,8 @@ def test_own_jobs_swap_places_and_nobody_elses(queue: JobQueue) -> None:
 def test_pictures_are_found_by_id_with_their_owner(queue: JobQueue) -> None:
     job_id = submit(queue, "ann")
     huge_seed = 2**64 + 1
-    queue.add_image(job_id, picture("two", 1))
-    queue.add_image(job_id, picture("one", 0, huge_seed))
+    queue.add_images(job_id, picture("two", 1))
+    queue.add_images(job_id, picture("one", 0, huge_seed))
     assert [image.id for image in queue.images(job_id)] == ["one", "two"]
     found = queue.find_image("one")
     assert (found.owner, found.job_id, found.image.seed) == ("ann", job_id, huge_seed)
@@ -192,8 +192,8 @@ def test_pictures_are_found_by_id_with_their_owner(queue: JobQueue) -> None:
 
 def test_a_picture_made_again_after_a_crash_replaces_the_first(queue: JobQueue) -> None:
     job_id = submit(queue)
-    queue.add_image(job_id, picture("lost"))
-    queue.add_image(job_id, picture("kept"))
+    queue.add_images(job_id, picture("lost"))
+    queue.add_images(job_id, picture("kept"))
     assert [image.id for image in queue.images(job_id)] == ["kept"]
 
 

@@ -55,9 +55,9 @@ def test_finished_pictures_are_shown_at_once_and_found_by_id(service: JobService
     job_id = service.submit(REQUEST, "ann")
     claim(service)
     image = ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text")
-    assert service.add_image(job_id, image).images == (image,)
+    assert service.add_images(job_id, image).images == (image,)
     assert service.image("img").owner == "ann"
-    service.add_image(job_id, ResultImage("grid", "/out/g.png", -1, 128, 64, 7, "text"))
+    service.add_images(job_id, ResultImage("grid", "/out/g.png", -1, 128, 64, 7, "text"))
     service.finish(job_id, Outcome(JobState.DONE, info='{"seed": 7}'))
     view = service.view(job_id)
     assert (view.state, view.progress, view.images_done, view.info) == (JobState.DONE, 1.0, 1, '{"seed": 7}')
@@ -67,7 +67,7 @@ def test_an_old_job_is_read_from_the_file(tmp_path: Path) -> None:
     service = open_service(tmp_path, keep_finished=0)
     job_id = service.submit(REQUEST, "ann")
     claim(service)
-    service.add_image(job_id, ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text"))
+    service.add_images(job_id, ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text"))
     service.finish(job_id, Outcome(JobState.DONE))
     assert service.latest("ann") is None
     view = service.view(job_id)
@@ -168,7 +168,7 @@ def test_an_idle_claim_returns_after_its_timeout(service: JobService) -> None:
 def test_after_a_crash_jobs_are_back_on_the_board(service: JobService, tmp_path: Path) -> None:
     running, waiting = service.submit(REQUEST, "ann"), service.submit(REQUEST, "ann")
     claim(service)
-    service.add_image(running, ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text"))
+    service.add_images(running, ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text"))
     service.pause(waiting)
     again = open_service(tmp_path)
     assert again.recover() == (running,)

@@ -72,7 +72,7 @@ def test_what_is_no_picture_is_only_offered_for_download(tmp_path: Path, content
         job_id = jobs.submit(GenerationRequest(), "ann")
         path = tmp_path / "page.html"
         path.write_bytes(content)
-        jobs.add_image(job_id, ResultImage("planted", str(path), 0, 1, 1, 1, ""))
+        jobs.add_images(job_id, ResultImage("planted", str(path), 0, 1, 1, 1, ""))
         answer = studio.get("/files/planted", headers=session(studio, "ann"))
         assert answer.headers["content-type"] == "application/octet-stream"
         assert answer.headers["content-disposition"].startswith("attachment")

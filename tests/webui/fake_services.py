@@ -121,7 +121,7 @@ class PaintingRunner(threading.Thread):
                     break
                 time.sleep(self._step_seconds)
                 self._report(job, request, index, step)
-            self._jobs.add_image(job.id, self._save(request, index, first + index))
+            self._jobs.add_images(job.id, self._save(request, index, first + index))
         self._jobs.finish(job.id, Outcome(JobState.DONE, comments=("Painted without a model.",)))
 
     def _report(self, job: Job, request: GenerationRequest, index: int, step: int) -> None:
