@@ -16,8 +16,8 @@ from modules.generation.sources import PreparedSource
 from modules.imaging.blobs import BlobStore
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grid import grid_rows, image_grid
-from modules.imaging.metadata import encode_image, fitting_format
 from modules.imaging.masks import mask_composite
+from modules.imaging.metadata import encode_image, fitting_format
 from modules.imaging.writer import ImageWriter, OutputKind
 
 __all__ = ["JobOutput"]
@@ -65,10 +65,11 @@ class JobOutput:
         self._facts = finished.facts
         self._made[image.index] = _Made(image, infotext, picture)
         keep = finished.complete or self.plan.settings.save_incomplete_images
-        results = [self._write(picture, image, infotext, index=image.index, keep=keep)]
-        for mask in self._masks(decoded):
-            results.append(self._write(mask, image, infotext, index=image.index, keep=False))
-        return tuple(results)
+        result = self._write(picture, image, infotext, index=image.index, keep=keep)
+        masks = (
+            self._write(mask, image, infotext, index=image.index, keep=False) for mask in self._masks(decoded)
+        )
+        return (result, *masks)
 
     def _masks(self, decoded: Image.Image) -> list[Image.Image]:
         """The mask, and the repainted part alone, where the settings ask for them."""
