@@ -13,7 +13,7 @@ from modules.domain.job import JobState, ResultImage
 from modules.exceptions import WebuiError
 from modules.generation.effects import FinishedImage, ImageCoroutine, PassDone, StepEnd
 from modules.generation.engine import Engine, ImageTask
-from modules.generation.failures import readable_error
+from modules.generation.failures import error_kind, readable_error
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.preview import preview_jpeg
 from modules.generation.step_store import ImageMemory, StepStore
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 STORE_EVERY = 2.0  # seconds between stored step states: what a crash can cost
 PREVIEW_SHARE = 8  # a preview may take one part in so many of the time between two previews
+PREVIEW_FRAMES = 8  # but about so many at least over a job: to see a short one form is worth their cost
 PREVIEW_MIN = 0.12  # seconds between previews at least; the eye and the network need no more
 
 
@@ -213,7 +214,8 @@ class JobRun:
             latents = latents[:1]
         jpeg = preview_jpeg([self._kit.draw(self.plan, latent) for latent in latents])
         cost = time.monotonic() - now
-        self._next_preview = now + max(PREVIEW_MIN, PREVIEW_SHARE * cost)
+        whole = (now - self._started) * self._work / max(1, self._work_done)  # seconds, estimated
+        self._next_preview = now + max(PREVIEW_MIN, min(PREVIEW_SHARE * cost, whole / PREVIEW_FRAMES))
         return jpeg
 
     def _finish(self, state: Literal[JobState.DONE, JobState.CANCELLED]) -> None:
@@ -235,7 +237,9 @@ class JobRun:
             return
         self._stop_tasks()
         log.warning("job %s failed: %s", self.job_id, error, exc_info=not isinstance(error, WebuiError))
-        self._end(Outcome(JobState.FAILED, error=readable_error(error), comments=tuple(self._comments)))
+        self._end(
+            Outcome(JobState.FAILED, readable_error(error), error_kind(error), comments=tuple(self._comments))
+        )
 
     def _end(self, outcome: Outcome) -> None:
         self.ended = True

@@ -39,6 +39,7 @@ def redeemed(link: str) -> SimpleCookie:
     opener.addheaders = [("Accept", "text/html")]
     with pytest.raises(HTTPError) as redirect:  # one that is not followed arrives as an error
         opener.open(link, timeout=30)
+    redirect.value.close()
     return SimpleCookie("; ".join(redirect.value.headers.get_all("Set-Cookie") or []))
 
 
