@@ -175,8 +175,13 @@ def _export(workshop: _Workshop) -> None:
     _LOG.info("wrote %s, %.1f MB", workshop.output, workshop.output.stat().st_size / 1e6)
 
 
+def _draw_sheet(workshop: _Workshop) -> None:
+    workshop.sheet().draw_at(workshop.denoiser(), workshop.folder / "contact-sheet.png", steps=20)
+
+
 def _evaluate(workshop: _Workshop) -> None:
-    evaluate(workshop.denoiser(), workshop.captioned, workshop.folder)
+    limit = workshop.recipe.denoiser.judged_prompts
+    evaluate(workshop.denoiser(), workshop.captioned, workshop.folder, limit=limit)
 
 
 STAGES: Mapping[str, Callable[[_Workshop], None]] = {
@@ -185,5 +190,6 @@ STAGES: Mapping[str, Callable[[_Workshop], None]] = {
     "latents": _encode,
     "denoiser": _train_denoiser,
     "export": _export,
+    "sheet": _draw_sheet,
     "evaluate": _evaluate,
 }

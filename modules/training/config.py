@@ -72,6 +72,7 @@ class DenoiserRecipe(_Recipe):
     ema_decay: float = Field(0.998, ge=0, lt=1, description="Largest decay of the average.")
     snr_gamma: float = Field(5.0, gt=0, description="Cap of the signal-to-noise ratio in the weights.")
     snr_floor: float = Field(0.3, ge=0, le=1, description="Least weight where noise outweighs signal.")
+    timestep_shift: float = Field(1.0, gt=0, description="Above 1: more of the noisy timesteps.")
     caption_dropout: float = Field(0.1, ge=0, lt=1, description="Share of empty captions, for guidance.")
     unknown_words: float = Field(0.05, ge=0, lt=1, description="Share of captions with an unknown word.")
     style_shares: dict[str, float] = Field(
@@ -82,6 +83,7 @@ class DenoiserRecipe(_Recipe):
     classifier_steps: int = Field(
         1500, gt=0, description="Updates of the classifier that judges the pictures."
     )
+    judged_prompts: int = Field(160, gt=0, description="Prompts whose pictures are judged.")
     start_from: str | None = Field(None, description="Averaged weights of an earlier run to begin with.")
     seed: int = 3
 

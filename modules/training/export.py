@@ -83,4 +83,5 @@ def export_checkpoint(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     save_file(dict(tensors), partial, metadata=dict(metadata))
+    partial.chmod(0o644)  # the library makes files that only their owner can read
     partial.replace(path)

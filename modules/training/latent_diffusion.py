@@ -258,7 +258,9 @@ class _Objective:
         late = step >= recipe.full_positions_from * recipe.steps
         positions = _FULL_POSITIONS if late else recipe.positions
         x0, rows = self.data.sample(numpy_generator(recipe.seed, step), recipe.batch, positions)
-        timesteps = stratified_timesteps(recipe.batch, len(self.alphas_cumprod), generator)
+        timesteps = stratified_timesteps(
+            recipe.batch, len(self.alphas_cumprod), generator, shift=recipe.timestep_shift
+        )
         signal = self.alphas_cumprod[timesteps]
         eps = torch.randn(x0.shape, generator=generator)
         # torch's fused attention is slow in bfloat16 with heads as narrow as these: 1.3 x per step, measured

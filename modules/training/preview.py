@@ -122,11 +122,13 @@ class ContactSheet:
 
     def draw(self, model: LatentDiffusion, step: int, *, force: bool = False) -> None:
         """Write ``sheet-<step>.png`` if enough time has passed since the last one."""
-        if not force and time.monotonic() - self._drawn_at < self._seconds:
-            return
+        if force or time.monotonic() - self._drawn_at >= self._seconds:
+            self.draw_at(model, self._folder / f"sheet-{step:06d}.png", steps=_STEPS)
+
+    def draw_at(self, model: LatentDiffusion, path: Path, *, steps: int) -> None:
+        """Write a contact sheet, a picture of ``steps`` evaluations for each prompt."""
         latents = sample_latents(
-            model, self._rows, self._empty, side=self._side, steps=_STEPS, cfg_scale=4.0, seed=0
+            model, self._rows, self._empty, side=self._side, steps=steps, cfg_scale=4.0, seed=0
         )
-        pictures = to_pictures(latents, self._autoencoder, self._whitening)
-        draw_contact_sheet(pictures, self._prompts, self._folder / f"sheet-{step:06d}.png")
+        draw_contact_sheet(to_pictures(latents, self._autoencoder, self._whitening), self._prompts, path)
         self._drawn_at = time.monotonic()

@@ -95,5 +95,10 @@ def test_nothing_is_left_half_written(folders: Folders) -> None:
     assert [path.name for path in (folders.models / "Stable-diffusion").iterdir()] == ["tiny.safetensors"]
 
 
+def test_everybody_may_read_the_file(folders: Folders) -> None:
+    path = folders.models / "Stable-diffusion" / "tiny.safetensors"
+    assert path.stat().st_mode & 0o044 == 0o044
+
+
 def test_folding_does_not_touch_the_whitening(folders: Folders) -> None:
     assert dataclasses.astuple(_WHITENING)[0].tolist() == [0.5, -1.0, 0.0, 2.0]

@@ -44,3 +44,8 @@ def test_the_floor_lifts_only_the_noisy_half() -> None:
 def test_every_interval_of_time_is_drawn_once() -> None:
     drawn = stratified_timesteps(50, 1000, torch.Generator().manual_seed(2))
     assert sorted(t // 20 for t in drawn.tolist()) == list(range(50))
+
+
+def test_a_shift_moves_the_median_to_noisier_timesteps() -> None:
+    drawn = stratified_timesteps(1000, 1000, torch.Generator().manual_seed(2), shift=2.0)
+    assert drawn.float().median() == pytest.approx(667, abs=3)
