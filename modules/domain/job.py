@@ -64,6 +64,7 @@ class JobView:
         preview_version: grows with each preview.
         images: finished pictures, in order of index.
         error: one sentence for the user when the job failed.
+        error_kind: class of the error, one of ``modules.exceptions``; "" when it was none of ours.
         comments: messages beside the picture (a missing LoRA ...).
         info: JSON text with the job's resolved parameters (A1111's ``info``), "" until known.
     """
@@ -84,6 +85,7 @@ class JobView:
     preview_version: int = 0
     images: tuple[ResultImage, ...] = ()
     error: str | None = None
+    error_kind: str = ""
     comments: tuple[str, ...] = ()
     info: str = ""
     created: float = 0.0

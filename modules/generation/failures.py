@@ -6,7 +6,12 @@ import torch
 
 from modules.exceptions import WebuiError
 
-__all__ = ["readable_error"]
+__all__ = ["error_kind", "readable_error"]
+
+
+def error_kind(error: Exception) -> str:
+    """Class of one of our errors; "" for all others."""
+    return type(error).__name__ if isinstance(error, WebuiError) else ""
 
 
 def readable_error(error: Exception) -> str:

@@ -29,6 +29,7 @@ class ViewChanges(TypedDict, total=False):
     preview: bytes | None
     images: tuple[ResultImage, ...]
     error: str | None
+    error_kind: str
     comments: tuple[str, ...]
     info: str
     started: float | None

@@ -26,6 +26,7 @@ class Outcome:
 
     state: Literal[JobState.DONE, JobState.FAILED, JobState.CANCELLED]
     error: str | None = None
+    error_kind: str = ""
     comments: tuple[str, ...] = ()
     info: str = ""
 
@@ -282,9 +283,18 @@ class JobQueue:
 
 def _end(db: sqlite3.Connection, job_id: str, outcome: Outcome, now: float) -> bool:
     changed = db.execute(
-        "UPDATE jobs SET state = ?, paused = 0, finished = ?, error = ?, comments = ?, info = ? "
+        "UPDATE jobs SET state = ?, paused = 0, finished = ?, error = ?, error_kind = ?, comments = ?, "
+        "info = ? "
         "WHERE id = ? AND state IN ('queued', 'running')",
-        (outcome.state.value, now, outcome.error, json.dumps(outcome.comments), outcome.info, job_id),
+        (
+            outcome.state.value,
+            now,
+            outcome.error,
+            outcome.error_kind,
+            json.dumps(outcome.comments),
+            outcome.info,
+            job_id,
+        ),
     )
     return changed.rowcount > 0
 

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     finished REAL,
     device_seconds REAL NOT NULL DEFAULT 0,
     error TEXT,
+    error_kind TEXT NOT NULL DEFAULT '',
     comments TEXT NOT NULL DEFAULT '[]',
     info TEXT NOT NULL DEFAULT ''
 );
@@ -60,6 +61,7 @@ class Job:
         paused: whether its owner holds it back; ``state`` then reads PAUSED.
         images_total: number of pictures it will make, 0 when that has no meaning.
         device_seconds: device time used so far.
+        error_kind: class of the error, one of ``modules.exceptions``; "" when it was none of ours.
     """
 
     id: str
@@ -75,6 +77,7 @@ class Job:
     finished: float | None
     device_seconds: float
     error: str | None
+    error_kind: str
     comments: tuple[str, ...]
     info: str
 
@@ -106,6 +109,7 @@ def job_from_row(row: sqlite3.Row) -> Job:
         finished=row["finished"],
         device_seconds=row["device_seconds"],
         error=row["error"],
+        error_kind=row["error_kind"],
         comments=tuple(json.loads(row["comments"])),
         info=row["info"],
     )

@@ -40,7 +40,11 @@ class ForbiddenError(WebuiError):
 
 
 class JobFailedError(WebuiError):
-    """The job was accepted and then failed; the text is the job's error."""
+    """The job was accepted and then failed; the text is the job's error, ``kind`` its class."""
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ErrorBody(BaseModel):
@@ -70,7 +74,6 @@ _STATUS: tuple[tuple[type[WebuiError], int], ...] = (  # the first class that fi
     (AdapterError, 422),
     (DeviceMemoryError, 507),
     (StorageError, 507),
-    (JobFailedError, 500),
     (WebuiError, 500),
 )
 
@@ -88,8 +91,15 @@ def _body(kind: str, detail: str, field: str | None = None) -> dict[str, str | N
     return ErrorBody(error=kind, detail=clean, errors=clean, field=field).model_dump()
 
 
+def _status(error: Exception) -> int:
+    """HTTP status of one of our errors; a failed job answers as its cause would have."""
+    if isinstance(error, JobFailedError):
+        return next((status for kind, status in _STATUS if kind.__name__ == error.kind), 500)
+    return next(status for kind, status in _STATUS if isinstance(error, kind))
+
+
 async def _answer_webui_error(_request: Request, error: Exception) -> JSONResponse:
-    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    status = _status(error)
     headers: Mapping[str, str] | None = None
     if isinstance(error, QueueFullError):
         headers = {"retry-after": str(error.retry_after)}

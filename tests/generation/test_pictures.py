@@ -234,6 +234,24 @@ def test_what_cannot_be_done_is_said_and_the_next_job_is_fine(
     assert len(make(services)) == 1
 
 
+def test_a_damaged_checkpoint_is_named_and_the_next_job_is_fine(
+    services: Services, tiny_models: Path
+) -> None:
+    damaged = tiny_models / "models" / "Stable-diffusion" / "damaged.safetensors"
+    damaged.write_bytes(b"no checkpoint at all")
+    try:
+        services.catalog.refresh()
+        request = GenerationRequest.model_validate({**BASE, "checkpoint": "damaged"})
+        view = services.jobs.wait(services.jobs.submit(request, "artist"), WAIT)
+    finally:
+        damaged.unlink()
+        services.catalog.refresh()
+    assert view.state is JobState.FAILED
+    assert view.error_kind == "CheckpointError"
+    assert "damaged.safetensors" in (view.error or "")
+    assert len(make(services)) == 1
+
+
 def test_a_missing_lora_is_a_comment_beside_the_picture(services: Services) -> None:
     request = GenerationRequest.model_validate({**BASE, "prompt": "a cat <lora:nowhere:1>"})
     view = finished(services, services.jobs.submit(request, "artist"))
