@@ -24,7 +24,8 @@ class Case:
     """One request and what the reference answered.
 
     Attributes:
-        noise: changed values, the largest of the reference's own variants (another attention, another CPU).
+        noise: values that another attention or another CPU changes: the reference's own largest number, or
+            ours from ``noise.json`` where the reference states none.
         infotexts: as returned, grids first; empty for requests that only process pictures.
     """
 
@@ -74,11 +75,13 @@ def read_picture(content: bytes) -> Pixels:
 def load_cases(folder: Path) -> list[Case]:
     """All cases of a folder (``manifest.json``, ``cases/``, ``inputs/``), those of a checkpoint together."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    cases = [_load(folder, name, entry) for name, entry in manifest["cases"].items()]
+    extra = folder / "noise.json"
+    measured = json.loads(extra.read_text()) if extra.exists() else {}
+    cases = [_load(folder, name, entry, measured.get(name, 0)) for name, entry in manifest["cases"].items()]
     return sorted(cases, key=lambda case: (case.checkpoint, case.feature, case.id))
 
 
-def _load(folder: Path, name: str, entry: dict[str, Any]) -> Case:
+def _load(folder: Path, name: str, entry: dict[str, Any], measured: int) -> Case:
     place = folder / "cases" / name
     answer = place / "info.json"
     info = json.loads(answer.read_text()) if answer.exists() else {}
@@ -88,6 +91,6 @@ def _load(folder: Path, name: str, entry: dict[str, Any]) -> Case:
         endpoint=entry["endpoint"],
         folder=place,
         inputs=folder / "inputs",
-        noise=max(entry.get(kind, {}).get("pixels", 0) for kind in ("rerun", "sdp", "avx2")),
+        noise=max(measured, *(entry.get(kind, {}).get("pixels", 0) for kind in ("rerun", "sdp", "avx2"))),
         infotexts=tuple(info.get("infotexts", ())),
     )
