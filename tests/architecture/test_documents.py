@@ -13,9 +13,8 @@ from tests.architecture.source import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "models" / "README.md"])
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-PATH = re.compile(
-    r"`((?:modules|tests|docs|scripts|configs|models|embeddings)/[\w./*-]*|[\w-]+\.(?:py|toml|txt))`"
-)
+FOLDERS = "modules|tests|docs|scripts|configs|models|embeddings"
+PATH = re.compile(rf"`((?:{FOLDERS})/[\w./*-]*|(?:launch|webui)\.py|[\w-]+\.(?:toml|txt))`")
 MADE_AT_RUN_TIME = ("embedded.safetensors",)
 EXAMPLES = re.compile(r"<|\*")
 
