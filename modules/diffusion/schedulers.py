@@ -10,7 +10,7 @@ from math import isfinite, log
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy.special import betaincinv
 from torch import Tensor
 
 from modules.diffusion.schedule import NoiseSchedule
@@ -189,7 +189,7 @@ def beta_sigmas(of: ScheduleInput) -> Tensor:
 
     Source: Lee et al. 2024, "Beta Sampling is All You Need".
     """
-    quantiles = stats.beta.ppf(1 - np.linspace(0, 1, of.n), of.options.beta_alpha, of.options.beta_beta)
+    quantiles = betaincinv(of.options.beta_alpha, of.options.beta_beta, 1 - np.linspace(0, 1, of.n))
     return _append_zero(torch.from_numpy(of.sigma_min + quantiles * (of.sigma_max - of.sigma_min)))
 
 
