@@ -64,11 +64,11 @@
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[id$=_generate]');
     if (!button) return;
-    const isDoubleClick = event.timeStamp - lastGenerate < 400;
-    lastGenerate = event.timeStamp;
-    if (isDoubleClick) { event.stopImmediatePropagation(); event.preventDefault(); return; }
+    const stop = () => { event.stopImmediatePropagation(); event.preventDefault(); };
     const bad = firstBadNumber(button.id.replace('_generate', ''));
-    if (bad) { event.stopImmediatePropagation(); event.preventDefault(); complain(...bad); }
+    if (bad) { stop(); complain(...bad); return; }
+    if (event.timeStamp - lastGenerate < 400) { stop(); return; }  // a double click is one wish
+    lastGenerate = event.timeStamp;
   }, true);
 
   // --- prompts: weights, order, dropped pictures ----------------------------------------------------------
