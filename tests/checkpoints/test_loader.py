@@ -59,7 +59,7 @@ def test_every_weight_arrives_where_it_belongs(tmp_path: Path, name: str) -> Non
 def test_weights_of_other_formats_are_converted(tmp_path: Path, dtype: torch.dtype) -> None:
     state = {key: value.to(dtype) for key, value in state_dict("sd1").items()}
     model = _load(write(tmp_path / "model.safetensors", state))
-    weight = model.unet.time_embed[0].weight
+    weight = model.unet.state_dict()["time_embed.0.weight"]
     assert weight.dtype == torch.float32
     assert torch.equal(weight, state["model.diffusion_model.time_embed.0.weight"].float())
 

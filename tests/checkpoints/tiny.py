@@ -60,8 +60,10 @@ def state_dict(name: str, seed: int = 0) -> dict[str, Tensor]:
         ("first_stage_model.", AutoencoderKL(tiny.vae)),
     ]
     for prefix, config in tiny.texts:
-        is_clip = isinstance(config, ClipTextConfig)
-        networks.append((prefix, ClipTextEncoder(config) if is_clip else OpenClipTextEncoder(config)))
+        if isinstance(config, ClipTextConfig):
+            networks.append((prefix, ClipTextEncoder(config)))
+        else:
+            networks.append((prefix, OpenClipTextEncoder(config)))
     state = {
         prefix + key: value for prefix, network in networks for key, value in network.state_dict().items()
     }

@@ -157,7 +157,7 @@ def test_a_restart_in_the_middle_of_a_picture_changes_no_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("modules.generation.job_run.STORE_EVERY", 0.0)
-    whole = make(services, **changes)
+    whole = make(services, "artist", **changes)
     request = GenerationRequest.model_validate({**BASE, **changes})
     with studio(tmp_path) as before:
         job = before.jobs.submit(request, "artist")

@@ -1,5 +1,6 @@
 """Choosing device and number formats; process-wide settings keep results as they are."""
 
+import importlib.util
 import platform
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def test_a_device_that_is_not_there_is_an_error(name: str) -> None:
 
 
 def test_xformers_must_be_installed_to_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RequestError, match="xformers is not installed"):
         choose_runtime("cpu", attention="xformers")
 
@@ -98,7 +99,7 @@ def test_process_settings_do_not_change_a_bit() -> None:
 
 
 def test_faster_products_are_kept_only_if_they_are_exact() -> None:
-    matmul = torch.backends.mkldnn.matmul
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
     try:
         kept = module._prefer_onednn_products()
