@@ -126,6 +126,10 @@ class NoiseSchedule:
         log_sigma = (1 - fraction) * self.log_sigmas[low] + fraction * self.log_sigmas[high]
         return log_sigma.exp()
 
+    def nearest_timestep(self, t: float) -> int:
+        """The whole timestep whose sigma is nearest to that of a fractional one; between two, the earlier."""
+        return int((self.sigmas - self.t_to_sigma(torch.tensor(t))).abs().argmin())
+
     def sigma_to_t(self, sigma: Tensor, quantize: bool = False) -> Tensor:
         """Timestep of noise levels: fractional by interpolation of log sigma, or the nearest whole one.
 

@@ -107,7 +107,9 @@ def _refiner(plan: GenerationPlan) -> dict[str, object]:
     if refiner is None:
         return {}
     by_steps = plan.settings.refiner_switch_by_sample_steps
+    passes = plan.settings.hires_fix_refiner_pass
     return {
+        "Hires refiner": passes if plan.hires is not None and passes != "second pass" else None,
         "Refiner": f"{refiner.checkpoint.stem} [{refiner.checkpoint.shorthash}]",
         "Refiner switch at": refiner.switch_at,
         "Refiner switch by sampling steps": True if by_steps else None,

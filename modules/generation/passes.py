@@ -7,7 +7,7 @@ from torch import Tensor
 
 from modules.checkpoints.model import LoadedModel
 from modules.diffusion.noise import NoiseSource, NoiseSpec, SharedTree, initial_noise
-from modules.diffusion.prediction import prediction_for
+from modules.diffusion.prediction import Prediction, prediction_for
 from modules.diffusion.samplers import SamplerOptions, SamplerSpec, UniPcOptions, find_sampler
 from modules.diffusion.sampling import SamplerState
 from modules.diffusion.schedule import NoiseSchedule
@@ -127,7 +127,7 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
     denoiser = GuidedDenoiser(
         ModelView(
             of.key,
-            prediction_for(of.model.prediction, schedule),
+            _prediction(of.model, spec, schedule),
             of.prompts.conditioning,
             of.start.concat,
             edits_images=of.model.family.extra_channels == "edit",
@@ -263,6 +263,11 @@ def _guidance(of: ImagePass, spec: SamplerSpec) -> GuidanceOptions:
     )
 
 
+def _prediction(model: LoadedModel, spec: SamplerSpec, schedule: NoiseSchedule) -> Prediction:
+    """What the network's output means; A1111's LCM takes every network for one that predicts noise."""
+    return prediction_for("epsilon" if spec.consistency else model.prediction, schedule)
+
+
 def _refiner_of(of: ImagePass) -> RefinerPlan | None:
     """The refiner that takes over in this pass, if any."""
     refiner = of.plan.refiner
@@ -279,9 +284,10 @@ def _refiner_switch(
     if refiner is None:
         return None
     by_steps = of.settings.refiner_switch_by_sample_steps
+    schedule = schedule_in_force(of.model, of.settings)
 
     def switch(timestep: float, calls: int) -> Generator[Effect, Answer, ModelView] | None:
-        done = calls / of.sampling.calls if by_steps else (999 - round(timestep)) / 1000
+        done = calls / of.sampling.calls if by_steps else (999 - schedule.nearest_timestep(timestep)) / 1000
         return _refined_view(of, refiner) if done >= refiner.switch_at else None
 
     return switch
@@ -291,5 +297,6 @@ def _refined_view(of: ImagePass, refiner: RefinerPlan) -> Generator[Effect, Answ
     """Load the refiner and encode the prompts with it."""
     model = yield from use_model(refiner.model)
     prompts = of.story.room.prompts.encode(model, refiner.model, of.plan, of.image, of.stage)
-    prediction = prediction_for(model.prediction, schedule_in_force(model, of.settings))
+    spec = find_sampler(of.sampling.sampler)
+    prediction = _prediction(model, spec, schedule_in_force(model, of.settings))
     return ModelView(refiner.model, prediction, prompts.conditioning, of.start.concat)

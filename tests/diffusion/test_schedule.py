@@ -113,3 +113,8 @@ def test_consistency_schedule_knows_every_twentieth_timestep() -> None:
     assert torch.equal(table.sigmas, SD1.sigmas[19::20])
     assert table.sigma_to_t(SD1.sigmas[[19, 30, 45, 999]]).tolist() == [19, 39, 39, 999]
     torch.testing.assert_close(table.t_to_sigma(torch.tensor([19, 999])), SD1.sigmas[[19, 999]])
+
+
+@pytest.mark.parametrize(("t", "nearest"), [(0.0, 0), (499.5, 499), (499.6, 500), (713.57, 714), (999.0, 999)])
+def test_nearest_timestep_is_judged_by_sigma(t: float, nearest: int) -> None:
+    assert NoiseSchedule.scaled_linear().nearest_timestep(t) == nearest
