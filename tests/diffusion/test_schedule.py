@@ -115,6 +115,8 @@ def test_consistency_schedule_knows_every_twentieth_timestep() -> None:
     torch.testing.assert_close(table.t_to_sigma(torch.tensor([19, 999])), SD1.sigmas[[19, 999]])
 
 
-@pytest.mark.parametrize(("t", "nearest"), [(0.0, 0), (499.5, 499), (499.6, 500), (713.57, 714), (999.0, 999)])
+@pytest.mark.parametrize(
+    ("t", "nearest"), [(0.0, 0), (499.5, 499), (499.6, 500), (713.57, 714), (999.0, 999)]
+)
 def test_nearest_timestep_is_judged_by_sigma(t: float, nearest: int) -> None:
     assert NoiseSchedule.scaled_linear().nearest_timestep(t) == nearest
