@@ -11,7 +11,7 @@ from modules.imaging.upscale import PLAIN_UPSCALERS
 from modules.services import Services
 from modules.webui.request_builder import AUTOMATIC
 
-__all__ = ["FormChoices", "native_size", "read_choices"]
+__all__ = ["FormChoices", "native_size", "read_choices", "suggested_cfg_scale"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class FormChoices:
         checkpoints: titles, as A1111 shows them ("name.safetensors [shorthash]").
         checkpoint: the one selected at first, "" when there is none.
         native_size: side in pixels for which that checkpoint was trained.
+        cfg_scale: what its notes suggest, else A1111's default.
     """
 
     samplers: tuple[str, ...]
@@ -34,9 +35,11 @@ class FormChoices:
     clip_skip: int
     styles: tuple[str, ...]
     native_size: int
+    cfg_scale: float = 7.0
 
 
 FALLBACK_SIDE = 512  # pixels; SD1's
+DEFAULT_CFG_SCALE = 7.0  # A1111's
 
 
 def read_choices(services: Services) -> FormChoices:
@@ -56,6 +59,7 @@ def read_choices(services: Services) -> FormChoices:
         clip_skip=settings.CLIP_stop_at_last_layers,
         styles=tuple(services.styles.styles),
         native_size=native_size(services, checkpoint),
+        cfg_scale=suggested_cfg_scale(services, checkpoint),
     )
 
 
@@ -65,6 +69,15 @@ def native_size(services: Services, checkpoint: str) -> int:
         return detect_checkpoint(services.catalog.find_checkpoint(checkpoint)).family.native_size
     except WebuiError:
         return FALLBACK_SIDE  # a file that cannot be used says so when it is asked for a picture
+
+
+def suggested_cfg_scale(services: Services, checkpoint: str) -> float:
+    """The "cfg scale" in the notes beside a checkpoint (``<stem>.json``), else A1111's default."""
+    try:
+        noted = services.catalog.find_checkpoint(checkpoint).user_metadata.get("cfg scale")
+    except WebuiError:
+        return DEFAULT_CFG_SCALE
+    return float(noted) if isinstance(noted, int | float) and 1 <= noted <= 30 else DEFAULT_CFG_SCALE
 
 
 def _selected(services: Services, checkpoints: tuple[str, ...]) -> str:

@@ -163,10 +163,10 @@ def batch_controls(form: Form) -> None:
         slider(form, "batch_size", "Batch size", (1, 8, 1), 1)
 
 
-def guidance_controls(form: Form, *, denoising: float | None = None) -> None:
+def guidance_controls(form: Form, choices: FormChoices, *, denoising: float | None = None) -> None:
     """CFG scale, and for image-to-image the denoising strength."""
     with gr.Row():
-        slider(form, "cfg_scale", "CFG Scale", (1, 30, 0.5), 7)
+        slider(form, "cfg_scale", "CFG Scale", (1, 30, 0.5), choices.cfg_scale)
         if denoising is not None:
             slider(form, "denoising_strength", "Denoising strength", (0, 1, 0.01), denoising)
 

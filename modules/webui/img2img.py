@@ -33,7 +33,7 @@ def img2img_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
         with gr.Column(elem_id="img2img_settings", elem_classes=["settings-pane"]):
             picture = form.add("image", picture_field("img2img_image", "Picture to start from"))
             resize_mode_control(form)
-            guidance_controls(form, denoising=0.75)
+            guidance_controls(form, choices, denoising=0.75)
             sampler_controls(form, choices)
             size_controls(form, choices, picture)
             batch_controls(form)

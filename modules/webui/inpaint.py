@@ -38,7 +38,7 @@ def inpaint_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
             with gr.Accordion("Inpaint upload: mask from a file", open=False, elem_id="inpaint_mask_upload"):
                 form.add("mask_file", picture_field("inpaint_mask_file", "White is what shall change"))
             inpaint_controls(form)
-            guidance_controls(form, denoising=0.75)
+            guidance_controls(form, choices, denoising=0.75)
             sampler_controls(form, choices)
             size_controls(form, choices, picture)
             resize_mode_control(form)

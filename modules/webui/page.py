@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from modules.services import Services
-from modules.webui.choices import FormChoices, native_size, read_choices
+from modules.webui.choices import FormChoices, native_size, read_choices, suggested_cfg_scale
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
@@ -47,7 +47,7 @@ def build_page(services: Services) -> gr.Blocks:
             _wire_counters(tab, services)
             _wire_sending(tab, {"img2img": img2img, "inpaint": inpaint}, tabs, events)
         _wire_lists(page, services, quick, generation)
-        _wire_native_size(services, quick, choices.native_size, generation)
+        _wire_suggestions(services, quick, choices, generation)
     return page
 
 
@@ -164,21 +164,27 @@ def _wire_lists(
     quick.refresh.click(refresh, None, lists, show_progress="hidden", api_visibility="private")
 
 
-def _wire_native_size(
-    services: Services, quick: QuickSettings, first: int, tabs: tuple[GenerationTab, ...]
+def _wire_suggestions(
+    services: Services, quick: QuickSettings, first: FormChoices, tabs: tuple[GenerationTab, ...]
 ) -> None:
-    """Another checkpoint: sizes that nobody touched go to what it was trained for."""
+    """Another checkpoint: sizes and CFG scales that nobody touched go to what suits it."""
     sides = [tab.form[key] for tab in tabs for key in ("width", "height")]
-    untouched = gr.State(first)
+    scales = [tab.form["cfg_scale"] for tab in tabs]
+    untouched = gr.State((first.native_size, first.cfg_scale))
 
-    def follow(checkpoint: str | None, before: int, *shown: float) -> list[object]:
-        now = native_size(services, checkpoint or "")
-        return [now, *(now if side == before else gr.skip() for side in shown)]
+    def follow(checkpoint: str | None, before: tuple[int, float], *shown: float) -> list[object]:
+        now = native_size(services, checkpoint or ""), suggested_cfg_scale(services, checkpoint or "")
+        follows = [0] * len(sides) + [1] * len(scales)  # which of the two each control goes by
+        changes = [
+            now[which] if value == before[which] else gr.skip()
+            for which, value in zip(follows, shown, strict=True)
+        ]
+        return [now, *changes]
 
     quick.checkpoint.change(
         follow,
-        [quick.checkpoint, untouched, *sides],
-        [untouched, *sides],
+        [quick.checkpoint, untouched, *sides, *scales],
+        [untouched, *sides, *scales],
         show_progress="hidden",
         api_visibility="private",
     )

@@ -33,7 +33,7 @@ def txt2img_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
             sampler_controls(form, choices)
             size_controls(form, choices)
             batch_controls(form)
-            guidance_controls(form)
+            guidance_controls(form, choices)
             seed_controls(form, result.live)
             accordions = {"hr": hires_controls(form, choices), "enable": refiner_controls(form, choices)}
             override_controls(form)
