@@ -248,5 +248,6 @@ def test_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
             times.append(time.process_time() - start)
         return min(times)
 
-    assert best_of_three(large) < max(0.05, 30 * best_of_three(small))
-    assert best_of_three(large) < 0.15  # 50 ms on a free machine
+    took = best_of_three(large)
+    assert took < max(0.3, 30 * best_of_three(small))
+    assert took < 1.0  # 50 ms on a free machine; a quadratic parser takes many seconds
