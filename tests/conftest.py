@@ -8,9 +8,14 @@ TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test of a folder that needs one its mark, so that no file can forget it."""
+    """Give every test of a folder that needs one its mark, so that no file can forget it.
+
+    Browser tests come last: Playwright's synchronous interface keeps an event loop running in the main
+    thread, in which no other test could start one.
+    """
     marks = {TESTS / "browser": pytest.mark.browser, TESTS / "golden": pytest.mark.golden}
     for item in items:
         for folder, mark in marks.items():
             if folder in item.path.parents:
                 item.add_marker(mark)
+    items.sort(key=lambda item: TESTS / "browser" in item.path.parents)

@@ -49,7 +49,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Sim
     root, port = tmp_path_factory.mktemp("studio"), free_port()
     models = root / "models" / "Stable-diffusion"
     models.mkdir(parents=True)
-    shutil.copyfile(EMBEDDED, models / EMBEDDED.name)
+    for file in (EMBEDDED, EMBEDDED.with_suffix(".json")):
+        shutil.copyfile(file, models / file.name)
     (models / "zz-damaged.safetensors").write_bytes(b"no checkpoint at all")
     command = [sys.executable, "webui.py", "--data-dir", str(root), "--port", str(port), "--no-browser"]
     log = root / "log"
