@@ -46,9 +46,13 @@ class Infotext:
 
 
 def quote_value(value: object) -> str:
-    """A value as it stands in the parameter line: quoted as JSON if it would break the line."""
+    """A value as it stands in the parameter line: quoted as JSON if it would break the line.
+
+    Values that begin or end with a blank are quoted too; the reader would strip it.
+    """
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",\n:") else text
+    is_plain = text == text.strip() and not any(mark in text for mark in ",\n:")
+    return text if is_plain else json.dumps(text, ensure_ascii=False)
 
 
 def format_infotext(prompt: str, negative: str, parameters: Mapping[str, object]) -> str:
