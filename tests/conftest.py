@@ -1,10 +1,16 @@
 """What all tests share: quiet threads, no network, marks by folder."""
 
+import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).parent
+
+# A loaded machine must not fail a test by being slow, and CI must judge a change by the same examples twice
+hypothesis.settings.register_profile("studio", deadline=None, derandomize=os.environ.get("CI") == "true")
+hypothesis.settings.load_profile("studio")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
