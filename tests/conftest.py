@@ -25,4 +25,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if folder in item.path.parents:
                 item.add_marker(mark)
     items.sort(key=lambda item: TESTS / "browser" in item.path.parents)
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

@@ -45,7 +45,7 @@ def test_a_follower_is_woken_from_another_thread_and_ends_with_the_job() -> None
             views.append(view)
         return views
 
-    worker = threading.Thread(target=work)
+    worker = threading.Thread(target=work, daemon=True)
     worker.start()
     views = asyncio.run(asyncio.wait_for(collect(), 30))
     worker.join()
