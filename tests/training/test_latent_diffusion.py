@@ -35,7 +35,6 @@ _RECIPE = DenoiserRecipe(
     positions=24,
     full_positions_from=0.5,
     bfloat16=False,
-    classifier_steps=30,
     style_shares={"cartoon": 0.5, "flat": 0.2, "3d": 0.2, "line art": 0.1},
 )
 _CONCEPTS = (Concept("apple", "red apple"), Concept("ghost", "ghost"))
