@@ -6,7 +6,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from modules.cli import PATIENT_THREADS
+
 TESTS = Path(__file__).parent
+
+for variable, value in PATIENT_THREADS.items():  # as the program does, before torch is imported
+    os.environ.setdefault(variable, value)
 
 # A loaded machine must not fail a test by being slow, and CI must judge a change by the same examples twice
 hypothesis.settings.register_profile("studio", deadline=None, derandomize=os.environ.get("CI") == "true")
