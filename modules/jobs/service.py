@@ -110,11 +110,11 @@ class JobService:
         Raises:
             NotFoundError: there is no such job.
         """
-        if job_id not in self._board:
+        try:
+            async for view in self._board.follow(job_id):
+                yield view
+        except NotFoundError:  # it ended and has left the board
             yield self.view(job_id)
-            return
-        async for view in self._board.follow(job_id):
-            yield view
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Block the thread until the job has ended or ``timeout`` seconds are over."""
