@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 STORE_EVERY = 2.0  # seconds between stored step states: what a crash can cost
 PREVIEW_SHARE = 8  # a preview may take one part in so many of the time between two previews
-PREVIEW_FRAMES = 8  # but about so many at least over a job: to see a short one form is worth their cost
+PREVIEW_FRAMES = 16  # but about so many at least over a job: to see a short one form is worth their cost
 PREVIEW_MIN = 0.12  # seconds between previews at least; the eye and the network need no more
 
 
