@@ -106,6 +106,7 @@ def test_a_failed_job_is_one_sentence_and_the_next_is_fine(studio: Studio) -> No
     expect(message).to_have_text("The checkpoint is damaged: choose another one.")
     assert studio.text() == "fail"
     studio.write("fine")
+    studio.page.wait_for_timeout(1500)  # the page takes two clicks in quick succession for one
     studio.picture_of_new_job()
     expect(message).to_be_hidden()
 
