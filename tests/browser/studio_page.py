@@ -53,10 +53,10 @@ class Studio:
     def infotext(self) -> str:
         return self.page.locator(f"#html_info_{self.tab}").inner_text()
 
-    def generate(self) -> None:
+    def generate(self, clicks: int = 1) -> None:
         """Press Generate and wait until the new job is shown."""
         before = self._root.get_attribute("data-job") or ""
-        self.part("generate").click()
+        self.part("generate").click(click_count=clicks)
         self._wait_for_other_job(before)
 
     @property

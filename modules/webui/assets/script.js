@@ -60,15 +60,13 @@
     }
     return null;
   };
-  let lastGenerate = 0;
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[id$=_generate]');
     if (!button) return;
     const stop = () => { event.stopImmediatePropagation(); event.preventDefault(); };
     const bad = firstBadNumber(button.id.replace('_generate', ''));
-    if (bad) { stop(); complain(...bad); return; }
-    if (event.timeStamp - lastGenerate < 400) { stop(); return; }  // a double click is one wish
-    lastGenerate = event.timeStamp;
+    if (bad) { stop(); complain(...bad); }
+    if (event.detail > 1) stop();  // a double click is one wish
   }, true);
 
   // --- prompts: weights, order, dropped pictures ----------------------------------------------------------
@@ -169,7 +167,7 @@
     if (!tab || event.isComposing) return;
     const command = event.ctrlKey || event.metaKey;
     const area = promptOf(event.target);
-    if (event.key === 'Enter' && command) generate(tab);
+    if (event.key === 'Enter' && command) { if (!event.repeat) generate(tab); }
     else if (event.key === 'Enter' && event.altKey) press(`${tab}_skip`);
     else if (event.key === 'Escape' && busy(tab) && !document.querySelector('dialog[open]')) press(`${tab}_interrupt`);
     else if (area && command && (event.key === 'ArrowUp' || event.key === 'ArrowDown')) changeWeight(area, event.key === 'ArrowUp');
