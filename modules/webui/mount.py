@@ -9,7 +9,7 @@ import gradio as gr
 from fastapi import FastAPI, Request
 
 from modules.services import Services
-from modules.webui.assets import asset_path, asset_text
+from modules.webui.assets import asset_path, page_script, page_styles
 from modules.webui.page import build_page, upload_folder
 from modules.webui.theme import page_theme
 
@@ -48,7 +48,7 @@ def _mount(
         path=path,
         auth_dependency=current_user,
         theme=page_theme(),
-        css_paths=[asset_path("style.css")],
+        css_paths=page_styles(),
         js=script,
         footer_links=[],
         run_history=False,
@@ -63,7 +63,7 @@ def _mount(
 
 
 def _script(services: Services) -> str:
-    return asset_text("script.js").replace("DEFAULT_THEME", services.options.theme or "")
+    return page_script().replace("DEFAULT_THEME", services.options.theme or "")
 
 
 def _prepare_uploads(folder: Path) -> None:

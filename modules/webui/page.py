@@ -1,23 +1,27 @@
 """The page: quick settings above, one tab a file below, and the wires between them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 
 from modules.services import Services
-from modules.webui.choices import FormChoices, native_size, read_choices, suggested_cfg_scale
+from modules.webui.choices import read_choices
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
-from modules.webui.quick_settings import QuickSettings, quick_settings
-from modules.webui.tab import GenerationTab
-from modules.webui.token_counter import counter_text
+from modules.webui.kit import PageKit
+from modules.webui.quick_settings import quick_settings
 from modules.webui.txt2img import txt2img_tab
+from modules.webui.wiring import wire_generation_tabs
 
 __all__ = ["TITLE", "build_page", "upload_folder"]
 
 TITLE = "Diffusion Studio"
 UPLOADS_KEPT_SECONDS = 24 * 3600  # a form left open over night keeps its picture
+
+# The tabs behind the generation tabs, in their order: each lays itself out and wires itself.
+TOOL_TABS: tuple[Callable[[PageKit], None], ...] = ()
 
 
 def upload_folder(services: Services) -> Path:
@@ -37,154 +41,9 @@ def build_page(services: Services) -> gr.Blocks:
     ) as page:
         quick = quick_settings(choices)
         with gr.Tabs(elem_id="tabs", selected="txt2img") as tabs:
-            txt2img = txt2img_tab(choices, quick)
-            img2img = img2img_tab(choices, quick)
-            inpaint = inpaint_tab(choices, quick)
-        generation = (txt2img, img2img, inpaint)
-        for tab in generation:
-            _wire_generation(page, tab, events)
-            _wire_prompts(tab, events)
-            _wire_counters(tab, services)
-            _wire_sending(tab, {"img2img": img2img, "inpaint": inpaint}, tabs, events)
-        _wire_lists(page, services, quick, generation)
-        _wire_suggestions(services, quick, choices, generation)
+            generation = tuple(lay_out(choices, quick) for lay_out in (txt2img_tab, img2img_tab, inpaint_tab))
+            kit = PageKit(services, choices, events, page, tabs, quick, generation)
+            for tool in TOOL_TABS:
+                tool(kit)
+        wire_generation_tabs(kit)
     return page
-
-
-def _wire_generation(page: gr.Blocks, tab: GenerationTab, events: GenerationEvents) -> None:
-    live = tab.result.live
-    tab.actions.generate.click(
-        events.generate(tab),
-        tab.form.components,
-        live,
-        show_progress="hidden",
-        concurrency_limit=None,
-        trigger_mode="multiple",
-        api_visibility="private",
-    )
-    page.load(
-        events.attach(tab),
-        None,
-        live,
-        show_progress="hidden",
-        concurrency_limit=None,
-        api_visibility="private",
-    )
-    for button, action in ((tab.actions.interrupt, events.interrupt), (tab.actions.skip, events.skip)):
-        button.click(
-            action,
-            live,
-            None,
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="multiple",
-            api_visibility="private",
-        )
-
-
-def _wire_prompts(tab: GenerationTab, events: GenerationEvents) -> None:
-    form, actions = tab.form, tab.actions
-    filled = [*form.components, *tab.accordions.values()]
-    prompts = [form["prompt"], form["neg_prompt"]]
-    actions.paste.click(
-        events.paste(tab), form["prompt"], filled, show_progress="hidden", api_visibility="private"
-    )
-    actions.dropped.upload(
-        events.drop(tab), actions.dropped, filled, show_progress="hidden", api_visibility="private"
-    )
-    tab.result.read_parameters.click(
-        events.reuse(tab), tab.result.live, filled, show_progress="hidden", api_visibility="private"
-    )
-    actions.clear.click(
-        events.clear_prompts, None, prompts, queue=False, show_progress="hidden", api_visibility="private"
-    )
-    actions.apply_styles.click(
-        events.apply_styles,
-        [*prompts, form["styles"]],
-        [*prompts, form["styles"]],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-
-
-def _wire_counters(tab: GenerationTab, services: Services) -> None:
-    styles = tab.actions.styles
-    for is_negative, (prompt, place) in enumerate(
-        zip(tab.actions.prompts, tab.actions.counters, strict=True)
-    ):
-        gr.on(
-            [prompt.change, styles.change],
-            counter_text(services, is_negative=bool(is_negative)),
-            [prompt, tab.form["steps"], styles],
-            place,
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
-
-
-def _wire_sending(
-    source: GenerationTab, targets: dict[str, GenerationTab], tabs: gr.Tabs, events: GenerationEvents
-) -> None:
-    buttons = {"img2img": source.result.send_to_img2img, "inpaint": source.result.send_to_inpaint}
-    for name, target in targets.items():
-        buttons[name].click(
-            events.send(target),
-            source.result.live,
-            [*target.form.components, *target.accordions.values(), tabs],
-            show_progress="hidden",
-            api_visibility="private",
-        )
-
-
-def _wire_lists(
-    page: gr.Blocks, services: Services, quick: QuickSettings, tabs: tuple[GenerationTab, ...]
-) -> None:
-    """Lists of models and styles: read again when a page opens, and from disk on Refresh."""
-    refiners = [tab.form["checkpoint"] for tab in tabs]
-    styles = [tab.form["styles"] for tab in tabs]
-    lists = [quick.checkpoint, quick.vae, *refiners, *styles]
-
-    def current() -> list[object]:
-        found: FormChoices = read_choices(services)
-        return [
-            gr.Dropdown(choices=list(found.checkpoints)),
-            gr.Dropdown(choices=list(found.vaes)),
-            *(gr.Dropdown(choices=["", *found.checkpoints]) for _ in refiners),
-            *(gr.Dropdown(choices=list(found.styles), visible=bool(found.styles)) for _ in styles),
-        ]
-
-    def refresh() -> list[object]:
-        services.catalog.refresh()
-        services.styles.reload()
-        return current()
-
-    page.load(current, None, lists, show_progress="hidden", api_visibility="private")
-    quick.refresh.click(refresh, None, lists, show_progress="hidden", api_visibility="private")
-
-
-def _wire_suggestions(
-    services: Services, quick: QuickSettings, first: FormChoices, tabs: tuple[GenerationTab, ...]
-) -> None:
-    """Another checkpoint: sizes and CFG scales that nobody touched go to what suits it."""
-    sides = [tab.form[key] for tab in tabs for key in ("width", "height")]
-    scales = [tab.form["cfg_scale"] for tab in tabs]
-    untouched = gr.State((first.native_size, first.cfg_scale))
-
-    def follow(checkpoint: str | None, before: tuple[int, float], *shown: float) -> list[object]:
-        now = native_size(services, checkpoint or ""), suggested_cfg_scale(services, checkpoint or "")
-        follows = [0] * len(sides) + [1] * len(scales)  # which of the two each control goes by
-        changes = [
-            now[which] if value == before[which] else gr.skip()
-            for which, value in zip(follows, shown, strict=True)
-        ]
-        return [now, *changes]
-
-    quick.checkpoint.change(
-        follow,
-        [quick.checkpoint, untouched, *sides, *scales],
-        [untouched, *sides, *scales],
-        show_progress="hidden",
-        api_visibility="private",
-    )

@@ -1,4 +1,4 @@
-"""Colours, spacing and type of the page as a Gradio theme; ``assets/style.css`` does the layout."""
+"""Colours, spacing and type of the page as a Gradio theme; ``assets/page/base.css`` does the layout."""
 
 import gradio as gr
 from gradio.themes.utils import colors, sizes

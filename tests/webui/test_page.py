@@ -88,4 +88,4 @@ def test_no_asset_asks_another_machine(asset: Path) -> None:
 
 
 def test_motion_can_be_switched_off_by_the_visitor() -> None:
-    assert "prefers-reduced-motion" in assets.asset_text("style.css")
+    assert "prefers-reduced-motion" in assets.asset_text("page/base.css")
