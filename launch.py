@@ -376,21 +376,25 @@ def run_tests(environment: Environment, arguments: list[str]) -> int:
     """Run the checks and the whole suite, or pytest with ``arguments``. Returns the exit status."""
     in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
     variables = dict(os.environ)
-    selected = list(arguments)
     browser = provide_browser(required=in_ci)
     if browser is None:
         say("SKIPPED: the browser tests, because no Chromium or Chrome was found; install one or set")
         say("         STUDIO_CHROMIUM to its path.")
-        selected += ["-m", "not browser"]
+        without = ["-m", "not browser"]
     else:
         variables["STUDIO_CHROMIUM"] = browser
-    checked = 0
-    if not arguments:
-        checked = run_checks(environment, variables)
-    tested = subprocess.call(
-        [str(environment.python), "-m", "pytest", *selected], cwd=str(environment.root), env=variables
-    )
-    return tested or checked
+        without = []
+    pytest = [str(environment.python), "-m", "pytest"]
+    if arguments:
+        return subprocess.call([*pytest, *arguments, *without], cwd=str(environment.root), env=variables)
+    checked = run_checks(environment, variables)
+    # Browser tests run alone: they watch what a person would see, in the time that it takes.
+    cores = str(min(os.cpu_count() or 1, 8))
+    parts = [["-n", cores, "--dist", "worksteal", "-m", "not browser"]]
+    if browser is not None:
+        parts.append(["-m", "browser"])
+    tested = [subprocess.call([*pytest, *part], cwd=str(environment.root), env=variables) for part in parts]
+    return checked or max(tested)
 
 
 def run_checks(environment: Environment, variables: dict[str, str]) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 __all__ = ["GOLDEN", "write_embeddings_and_models"]
 
@@ -134,8 +135,15 @@ def _build(keys: str, path: Path, *, salt: str = "", prefix: str = "") -> None:
 def write_embeddings_and_models(root: Path) -> None:
     """Write what the reference had on disk below ``root``: ``models/``, ``embeddings/``, ``styles.csv``.
 
-    Generated files that are there already are kept, so that a cached folder costs nothing.
+    Generated files that are there already are kept, so that a cached folder costs nothing. Test
+    processes that share the folder wait for each other.
     """
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / "lock"):
+        _write_embeddings_and_models(root)
+
+
+def _write_embeddings_and_models(root: Path) -> None:
     for path in (
         sorted(GOLDEN.glob("models/**/*.*")) + sorted(GOLDEN.glob("embeddings/*")) + [GOLDEN / "styles.csv"]
     ):
