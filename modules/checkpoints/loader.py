@@ -6,13 +6,11 @@ its model is in use must change neither pictures nor the life of the process.
 """
 
 import logging
-from collections.abc import Mapping
-from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
 
 from modules.checkpoints.files import CheckpointFile, VaeFile
+from modules.checkpoints.filling import fill_network
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.weights import Weights, open_checkpoint, open_vae
 from modules.diffusion.schedule import NoiseSchedule
@@ -30,7 +28,6 @@ from modules.runtime.device import Runtime
 __all__ = ["detect_checkpoint", "load_model", "load_vae"]
 
 _logger = logging.getLogger(__name__)
-_Network = TypeVar("_Network", bound=nn.Module)
 
 _PROBE_TIMESTEP = 999
 _PROBE_LIMIT = -1.0  # a v network answers about -x to pure noise, a noise network about x
@@ -103,7 +100,7 @@ def load_vae(file: VaeFile, runtime: Runtime) -> AutoencoderKL:
     with torch.device("meta"):
         vae = AutoencoderKL(config)
     names = {name: VAE_PREFIX + name for name in shapes}
-    return _filled(vae, weights, names, runtime.device, runtime.vae_dtype)
+    return fill_network(vae, weights, names, runtime.device, runtime.vae_dtype)
 
 
 def _detect(file: CheckpointFile, weights: Weights) -> DetectedModel:
@@ -115,7 +112,7 @@ def _build_unet(weights: Weights, detected: DetectedModel, runtime: Runtime) -> 
     with torch.device("meta"):
         unet = UNet(detected.unet)
     names = {name: UNET_PREFIX + name for name in weights.header.below(UNET_PREFIX)}
-    return _filled(unet, weights, names, runtime.device, runtime.dtype)
+    return fill_network(unet, weights, names, runtime.device, runtime.dtype)
 
 
 def _build_text(
@@ -136,7 +133,7 @@ def _build_text(
             else f"text_model.{name.removeprefix('text_model.')}"
         )
         names[known] = text.prefix + name
-    return _filled(encoder, weights, names, runtime.device, runtime.dtype)
+    return fill_network(encoder, weights, names, runtime.device, runtime.dtype)
 
 
 def _baked_in_vae(weights: Weights, detected: DetectedModel, runtime: Runtime) -> AutoencoderKL:
@@ -145,33 +142,7 @@ def _baked_in_vae(weights: Weights, detected: DetectedModel, runtime: Runtime) -
     with torch.device("meta"):
         vae = AutoencoderKL(detected.vae)
     names = {name: VAE_PREFIX + name for name in weights.header.below(VAE_PREFIX)}
-    return _filled(vae, weights, names, runtime.device, runtime.vae_dtype)
-
-
-def _filled(
-    network: _Network, weights: Weights, names: Mapping[str, str], device: torch.device, dtype: torch.dtype
-) -> _Network:
-    """Give an empty network its weights; ``names`` maps parameter names to names in the file."""
-    state: dict[str, Tensor] = {}
-    for name, parameter in network.state_dict().items():
-        if name not in names:
-            raise CheckpointError(
-                weights.header.path, f"the weight {name} is missing; the file is incomplete"
-            )
-        shape = weights.header.tensors[names[name]].shape
-        if not _same_shape(shape, parameter.shape):
-            raise CheckpointError(
-                weights.header.path,
-                f"the weight {names[name]} has shape {list(shape)} instead of {list(parameter.shape)}",
-            )
-        state[name] = weights.tensor(names[name]).to(device, dtype, copy=True).reshape(parameter.shape)
-    network.load_state_dict(state, assign=True)
-    return network.requires_grad_(False).eval()
-
-
-def _same_shape(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Equal, but for the two last sides of 1 that tell a 1x1 convolution from a matrix."""
-    return tuple(wanted) in {shape, (*shape, 1, 1)} or shape == (*wanted, 1, 1)
+    return fill_network(vae, weights, names, runtime.device, runtime.vae_dtype)
 
 
 def _schedule(weights: Weights, hints: ArchitectureHints) -> NoiseSchedule:
