@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, JsonValue
 
 from modules.exceptions import NotFoundError
+from modules.generation.settings_check import checked_changes
 from modules.server.errors import ForbiddenError
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
@@ -38,10 +39,8 @@ def options_router(services: Services) -> APIRouter:
         """Change some settings for everybody; unknown keys are ignored. Administrators only."""
         if not caller.is_admin:
             raise ForbiddenError("settings belong to the administrator; use override_settings in a request")
-        checkpoint = changes.get("sd_model_checkpoint")
-        if isinstance(checkpoint, str) and checkpoint:
-            changes["sd_model_checkpoint"] = services.catalog.find_checkpoint(checkpoint).title
-        services.settings.update(changes)
+        current = services.settings.current
+        services.settings.update(checked_changes(changes, current, services.catalog))
 
     @router.get("/sdapi/v1/cmd-flags")
     def cmd_flags() -> dict[str, JsonValue]:

@@ -96,6 +96,29 @@ def test_a_checkpoint_is_chosen_by_any_of_its_names(studio: Studio) -> None:
     assert "no such model" in answer.json()["detail"]
 
 
+def test_a_vae_is_chosen_only_if_it_is_there(studio: Studio) -> None:
+    folder = studio.services.options.folders.models
+    (folder / "VAE").mkdir()
+    (folder / "VAE" / "soft.safetensors").write_bytes(
+        (folder / "Stable-diffusion" / "tiny.safetensors").read_bytes()
+    )
+    studio.post("/sdapi/v1/refresh-vae")
+    for wanted, status in (("soft.safetensors", 200), ("None", 200), ("Automatic", 200), ("hard", 404)):
+        answer = studio.post("/sdapi/v1/options", {"sd_vae": wanted})
+        assert answer.status_code == status
+    assert "hard" in answer.json()["detail"]
+    assert answer.json()["field"] == "sd_vae"
+    assert studio.get("/sdapi/v1/options").json()["sd_vae"] == "Automatic"
+    assert studio.post("/sdapi/v1/txt2img", {"steps": 1}).status_code == 200
+    assert studio.post("/sdapi/v1/options", {"sd_unet": "TensorRT"}).status_code == 404
+
+
+def test_options_can_be_sent_back_after_a_file_was_removed(studio: Studio) -> None:
+    studio.services.settings.update({"sd_vae": "gone.safetensors"})
+    options = studio.get("/sdapi/v1/options").json()
+    assert studio.post("/sdapi/v1/options", {**options, "send_seed": False}).status_code == 200
+
+
 def test_a_wrong_option_is_refused_and_nothing_changes(studio: Studio) -> None:
     answer = studio.post("/sdapi/v1/options", {"jpeg_quality": "best", "send_seed": False})
     assert (answer.status_code, answer.json()["field"]) == (422, "jpeg_quality")
