@@ -2,14 +2,17 @@
 
 from fastapi import FastAPI
 
+from modules.domain.languages import LanguageCatalog
 from modules.generation.parameters import VERSION
 from modules.server.access import Access
 from modules.server.errors import install_error_handlers
 from modules.server.files import files_router
 from modules.server.health import health_router
+from modules.server.languages import languages_router
 from modules.server.lifecycle import Lifecycle
 from modules.server.login import login_router
 from modules.server.middleware import GuardedApp
+from modules.server.sdapi.adapters import adapters_router
 from modules.server.sdapi.extras import extras_router
 from modules.server.sdapi.generate import generation_router
 from modules.server.sdapi.listings import listings_router
@@ -37,10 +40,12 @@ def create_app(services: Services, access: Access, lifecycle: Lifecycle | None =
     app = GuardedApp(access, title="Studio for Stable Diffusion", version=VERSION)
     install_error_handlers(app)
     tasks = TaskNames()
+    folders = services.options.folders
     for router in (
         login_router(access),
         health_router(),
         files_router(services.jobs),
+        languages_router(LanguageCatalog.of(folders.data.parent, folders.extensions)),
         generation_router(services, tasks),
         progress_router(services.jobs, tasks),
         options_router(services),
@@ -48,6 +53,7 @@ def create_app(services: Services, access: Access, lifecycle: Lifecycle | None =
         pictures_router(),
         extras_router(services),
         maintenance_router(services),
+        adapters_router(services),
         scripts_router(),
         jobs_router(services),
     ):

@@ -18,6 +18,7 @@ from modules.exceptions import (
     StorageError,
     WebuiError,
 )
+from modules.server.identity import Principal
 
 __all__ = [
     "ERROR_RESPONSES",
@@ -26,6 +27,7 @@ __all__ = [
     "ForbiddenError",
     "JobFailedError",
     "install_error_handlers",
+    "require_admin",
 ]
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,16 @@ class BadRequestError(RequestError):
 
 class ForbiddenError(WebuiError):
     """The caller is known, but this is not his to do."""
+
+
+def require_admin(caller: Principal) -> None:
+    """Let only administrators pass.
+
+    Raises:
+        ForbiddenError: the caller is none.
+    """
+    if not caller.is_admin:
+        raise ForbiddenError("this belongs to the administrator")
 
 
 class JobFailedError(WebuiError):

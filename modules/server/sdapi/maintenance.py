@@ -7,8 +7,8 @@ import torch
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, JsonValue
 
-from modules.server.errors import ForbiddenError
-from modules.server.identity import Caller, Principal
+from modules.server.errors import require_admin
+from modules.server.identity import Caller
 from modules.services import Services
 
 __all__ = ["maintenance_router"]
@@ -34,14 +34,14 @@ def maintenance_router(services: Services) -> APIRouter:
     @router.post("/sdapi/v1/unload-checkpoint")
     def unload_checkpoint(caller: Caller) -> dict[str, str]:
         """Drop the models from memory; the next job loads what it needs."""
-        _require_admin(caller)
+        require_admin(caller)
         services.models.unload()
         return {}
 
     @router.post("/sdapi/v1/reload-checkpoint")
     def reload_checkpoint(caller: Caller) -> dict[str, str]:
         """Accepted for A1111's clients: models are loaded when a job needs them."""
-        _require_admin(caller)
+        require_admin(caller)
         return {}
 
     @router.get("/internal/ping")
@@ -72,11 +72,6 @@ def _add_refresh(router: APIRouter, services: Services) -> None:
     def refresh_loras() -> None:
         """Look for new LoRAs."""
         services.networks.refresh()
-
-
-def _require_admin(caller: Principal) -> None:
-    if not caller.is_admin:
-        raise ForbiddenError("this belongs to the administrator")
 
 
 def _ram() -> dict[str, JsonValue]:

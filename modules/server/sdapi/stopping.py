@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from modules.server.errors import ForbiddenError
-from modules.server.identity import Caller, Principal
+from modules.server.errors import require_admin
+from modules.server.identity import Caller
 from modules.server.lifecycle import EXIT_RESTART, Lifecycle
 
 __all__ = ["stopping_router"]
@@ -17,27 +17,22 @@ def stopping_router(lifecycle: Lifecycle) -> APIRouter:
     @router.post("/sdapi/v1/server-stop", response_class=PlainTextResponse)
     def server_stop(caller: Caller) -> str:
         """End the server after the answers under way."""
-        _require_admin(caller)
+        require_admin(caller)
         lifecycle.stop()
         return "Stopping."
 
     @router.post("/sdapi/v1/server-kill", response_class=PlainTextResponse)
     def server_kill(caller: Caller) -> str:
         """The same as server-stop: a running picture goes on at the next start."""
-        _require_admin(caller)
+        require_admin(caller)
         lifecycle.stop()
         return "Stopping."
 
     @router.post("/sdapi/v1/server-restart", response_class=PlainTextResponse)
     def server_restart(caller: Caller) -> str:
         """End the server and let its supervisor start it again."""
-        _require_admin(caller)
+        require_admin(caller)
         lifecycle.stop(EXIT_RESTART)
         return "Restarting."
 
     return router
-
-
-def _require_admin(caller: Principal) -> None:
-    if not caller.is_admin:
-        raise ForbiddenError("this belongs to the administrator")
