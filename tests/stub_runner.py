@@ -47,6 +47,7 @@ class StubRunner:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._jobs.blame_nobody()
         if self._thread.is_alive():
             self._thread.join(10)
 
@@ -58,6 +59,7 @@ class StubRunner:
 
     def _run(self, job: Job) -> None:
         request = GenerationRequest.model_validate_json(job.payload)
+        self._jobs.hold((job.id,))
         if "fail" in request.prompt:
             self._jobs.finish(job.id, Outcome(JobState.FAILED, error="the prompt asked for failure"))
             return

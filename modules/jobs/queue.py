@@ -12,12 +12,13 @@ from typing import Literal
 from modules.domain.job import JobKind, JobState, ResultImage
 from modules.exceptions import NotFoundError, QueueFullError
 from modules.jobs.fairness import Waiting, claim_order, entry_charge
+from modules.jobs.hands import Hands
 from modules.jobs.store import Job, JobStore, OwnedImage, job_from_row, owned_image_from_row
 
 __all__ = ["Job", "JobQueue", "Outcome", "OwnedImage"]
 
 DEFAULT_LIMIT = 500  # jobs waiting; more than a day's work of a desktop card
-MAX_ATTEMPTS = 2  # a job that stopped the server twice would stop it for ever
+MAX_CRASHES = 2  # a job that stopped the server twice would stop it for ever
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,18 @@ class JobQueue:
         path: Path,
         *,
         limit: int = DEFAULT_LIMIT,
-        max_attempts: int = MAX_ATTEMPTS,
+        max_crashes: int = MAX_CRASHES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = JobStore(path)
+        self.hands = Hands(path.with_suffix(".hands"))
         self._limit = limit
-        self._max_attempts = max_attempts
+        self._max_crashes = max_crashes
         self._clock = clock
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
+        self.hands.close()
         self._store.close()
 
     def submit(self, kind: JobKind, payload: str, owner: str, *, images_total: int = 0) -> str:
@@ -87,8 +90,7 @@ class JobQueue:
             if not order:
                 return None
             db.execute(
-                "UPDATE jobs SET state = 'running', attempts = attempts + 1, "
-                "started = coalesce(started, ?) WHERE id = ?",
+                "UPDATE jobs SET state = 'running', started = coalesce(started, ?) WHERE id = ?",
                 (self._clock(), order[0]),
             )
             return job_from_row(db.execute("SELECT * FROM jobs WHERE id = ?", (order[0],)).fetchone())
@@ -111,27 +113,30 @@ class JobQueue:
         """Put a running job back without blame, as a clean shutdown does."""
         with self._store.transaction() as db:
             db.execute(
-                "UPDATE jobs SET state = 'queued', attempts = attempts - 1 "
-                "WHERE id = ? AND state = 'running'",
+                "UPDATE jobs SET state = 'queued' WHERE id = ? AND state = 'running'",
                 (job_id,),
             )
 
     def requeue_running(self) -> tuple[str, ...]:
         """After a crash: put jobs that were running back in the queue.
 
-        A job that was running in two crashes is failed; one whose owner had stopped it is ended.
+        Only the jobs that the engine had in its hands are suspected. A job in whose work the server
+        died twice is failed; one whose owner had stopped it is ended; the others just wait again.
 
         Returns:
             Ids of the jobs that wait again.
         """
         again: list[str] = []
+        suspects = self.hands.read()
+        self.hands.hold(())
         with self._store.transaction() as db:
             for row in db.execute("SELECT * FROM jobs WHERE state = 'running'").fetchall():
-                outcome = self._outcome_of_crash(row)
+                crashes = row["crashes"] + (row["id"] in suspects)
+                outcome = self._outcome_of_crash(row["stop"], crashes)
                 if outcome is not None:
                     _end(db, row["id"], outcome, self._clock())
                     continue
-                db.execute("UPDATE jobs SET state = 'queued' WHERE id = ?", (row["id"],))
+                db.execute("UPDATE jobs SET state = 'queued', crashes = ? WHERE id = ?", (crashes, row["id"]))
                 again.append(row["id"])
         return tuple(again)
 
@@ -171,10 +176,10 @@ class JobQueue:
     def add_images(self, job_id: str, *images: ResultImage) -> None:
         """Record a finished picture and its masks; what was recorded before for the same place is replaced.
 
-        A job that gets on is not to blame for earlier crashes: its attempts count anew.
+        A job that gets on is not to blame for earlier crashes: they are forgotten.
         """
         with self._store.transaction() as db:
-            db.execute("UPDATE jobs SET attempts = 1 WHERE id = ? AND attempts > 1", (job_id,))
+            db.execute("UPDATE jobs SET crashes = 0 WHERE id = ? AND crashes > 0", (job_id,))
             for place in {image.index for image in images}:
                 db.execute("DELETE FROM images WHERE job_id = ? AND place = ?", (job_id, place))
             db.executemany(
@@ -250,15 +255,15 @@ class JobQueue:
         rows = self._store.rows("SELECT seconds FROM usage WHERE owner = ?", owner)
         return float(rows[0]["seconds"]) if rows else 0.0
 
-    def _outcome_of_crash(self, row: sqlite3.Row) -> Outcome | None:
-        if row["stop"] == "cancel":
+    def _outcome_of_crash(self, stop: str, crashes: int) -> Outcome | None:
+        if stop == "cancel":
             return Outcome(JobState.CANCELLED)
-        if row["stop"] == "interrupt":
+        if stop == "interrupt":
             return Outcome(JobState.DONE)
-        if row["attempts"] >= self._max_attempts:
+        if crashes >= self._max_crashes:
             return Outcome(
                 JobState.FAILED,
-                error=f"the server stopped {row['attempts']} times while it worked on this job; "
+                error=f"the server stopped {crashes} times while it worked on this job; "
                 "it was not tried again",
             )
         return None

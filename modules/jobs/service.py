@@ -246,6 +246,14 @@ class JobService:
             self._show_end(job_id)
         self._work.set()  # its owner's next job may start now
 
+    def hold(self, job_ids: Sequence[str]) -> None:
+        """Note whose work is being done now; if the server dies over it, they are suspected."""
+        self._queue.hands.hold(job_ids)
+
+    def blame_nobody(self) -> None:
+        """From now on the server ends on purpose, however it ends."""
+        self._queue.hands.close()
+
     def release(self, job_id: str) -> None:
         """Give a running job back at a clean shutdown; the next start takes it up again."""
         self._queue.release(job_id)

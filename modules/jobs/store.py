@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     paused INTEGER NOT NULL DEFAULT 0,
     stop TEXT NOT NULL DEFAULT '',
     rank REAL NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0,
+    crashes INTEGER NOT NULL DEFAULT 0,
     images_total INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL,
     started REAL,
@@ -57,7 +57,7 @@ class Job:
 
     Attributes:
         payload: frozen request as JSON text.
-        attempts: how often it was claimed, the present run included.
+        crashes: how often the server died with this job in its hands, since it last got on.
         paused: whether its owner holds it back; ``state`` then reads PAUSED.
         images_total: number of pictures it will make, 0 when that has no meaning.
         device_seconds: device time used so far.
@@ -69,7 +69,7 @@ class Job:
     payload: str
     owner: str
     state: JobState
-    attempts: int
+    crashes: int
     paused: bool
     images_total: int
     created: float
@@ -101,7 +101,7 @@ def job_from_row(row: sqlite3.Row) -> Job:
         payload=row["payload"],
         owner=row["owner"],
         state=JobState.PAUSED if paused else state,
-        attempts=row["attempts"],
+        crashes=row["crashes"],
         paused=paused,
         images_total=row["images_total"],
         created=row["created"],
@@ -144,6 +144,7 @@ class JobStore:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.executescript(_SCHEMA)
+        self._upgrade()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -166,3 +167,10 @@ class JobStore:
         """Close the file; the object is of no use afterwards."""
         with self._lock:
             self._connection.close()
+
+    def _upgrade(self) -> None:
+        """Add what a file of an earlier version lacks."""
+        with self.transaction() as db:
+            columns = {row["name"] for row in db.execute("PRAGMA table_info(jobs)")}
+            if "crashes" not in columns:
+                db.execute("ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0")

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,13 +37,8 @@ def test_a_claimed_job_is_the_submitted_one(queue: JobQueue) -> None:
     job_id = submit(queue, payload='{"prompt": "\\u732b"}')
     job = queue.claim()
     assert job is not None
-    assert (job.id, job.owner, job.payload, job.state, job.attempts) == (
-        job_id,
-        "ann",
-        '{"prompt": "\\u732b"}',
-        JobState.RUNNING,
-        1,
-    )
+    assert (job.id, job.owner, job.payload) == (job_id, "ann", '{"prompt": "\\u732b"}')
+    assert (job.state, job.crashes) == (JobState.RUNNING, 0)
     assert queue.claim() is None
 
 
@@ -63,13 +59,15 @@ def test_waiting_jobs_survive_a_restart_in_their_order(queue: JobQueue, tmp_path
     again.close()
 
 
-def test_a_running_job_is_taken_up_once_more_after_a_crash_and_then_failed(queue: JobQueue) -> None:
+def test_a_job_in_whose_work_the_server_dies_is_taken_up_once_more_and_then_failed(queue: JobQueue) -> None:
     job_id = submit(queue)
     queue.claim()
+    queue.hands.hold([job_id])
     assert queue.requeue_running() == (job_id,)
     second = queue.claim()
     assert second is not None
-    assert second.attempts == 2
+    assert second.crashes == 1
+    queue.hands.hold([job_id])
     assert queue.requeue_running() == ()
     failed = queue.job(job_id)
     assert failed.state is JobState.FAILED
@@ -82,8 +80,54 @@ def test_a_job_that_gets_on_survives_any_number_of_crashes(queue: JobQueue) -> N
     for index in range(5):
         assert queue.claim() is not None
         queue.add_images(job_id, picture(str(index), index))
+        queue.hands.hold([job_id])
         assert queue.requeue_running() == (job_id,)
     assert len(queue.images(job_id)) == 5
+
+
+def test_a_crash_counts_against_the_job_in_hand_alone(queue: JobQueue) -> None:
+    guilty, innocent = submit(queue), submit(queue, owner="bob")
+    for _ in range(2):
+        assert {job.id for job in (queue.claim(), queue.claim()) if job is not None} == {guilty, innocent}
+        queue.hands.hold([guilty])
+        queue.requeue_running()
+    assert queue.job(guilty).state is JobState.FAILED
+    assert (queue.job(innocent).state, queue.job(innocent).crashes) == (JobState.QUEUED, 0)
+
+
+def test_the_note_of_who_is_in_hand_outlives_the_process(tmp_path: Path) -> None:
+    first = reopen(tmp_path)
+    job_id = submit(first)
+    first.claim()
+    first.hands.hold([job_id])  # the process ends here: nothing is closed
+    again = reopen(tmp_path)
+    assert again.requeue_running() == (job_id,)
+    assert again.job(job_id).crashes == 1
+    again.close()
+
+
+def test_an_end_on_purpose_blames_nobody(queue: JobQueue, tmp_path: Path) -> None:
+    job_id = submit(queue)
+    queue.claim()
+    queue.hands.hold([job_id])
+    queue.hands.close()
+    queue.hands.hold([job_id])
+    again = reopen(tmp_path)
+    assert again.requeue_running() == (job_id,)
+    assert again.job(job_id).crashes == 0
+    again.close()
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    earlier = reopen(tmp_path)
+    job_id = submit(earlier)
+    earlier.close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite3") as db:
+        db.execute("ALTER TABLE jobs DROP COLUMN crashes")
+    db.close()
+    queue = reopen(tmp_path)
+    assert queue.job(job_id).crashes == 0
+    queue.close()
 
 
 def test_a_clean_shutdown_is_no_blame(queue: JobQueue) -> None:
@@ -92,7 +136,7 @@ def test_a_clean_shutdown_is_no_blame(queue: JobQueue) -> None:
         assert queue.claim() is not None
         queue.release(job_id)
     assert queue.job(job_id).state is JobState.QUEUED
-    assert queue.job(job_id).attempts == 0
+    assert queue.job(job_id).crashes == 0
 
 
 def test_a_job_that_was_being_cancelled_stays_cancelled_through_a_crash(queue: JobQueue) -> None:

@@ -24,7 +24,7 @@ class Expected:
     state: str = "queued"
     paused: bool = False
     stopping: bool = False
-    attempts: int = 0
+    crashes: int = 0
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -75,7 +75,6 @@ class QueueMachine(RuleBasedStateMachine):
         assert (job.id if job else None) == expected
         if expected is not None:
             self.jobs[expected].state = "running"
-            self.jobs[expected].attempts += 1
 
     @precondition(lambda self: self.ids("running"))
     @rule(choice=st.randoms(use_true_random=False), seconds=st.integers(0, 50), ok=st.booleans())
@@ -108,23 +107,43 @@ class QueueMachine(RuleBasedStateMachine):
         if active:
             self.jobs[job_id].paused = paused
 
-    @rule(clean=st.booleans())
-    def restart(self, clean: bool) -> None:
-        for job_id in self.ids("running") if clean else ():
+    @precondition(lambda self: self.ids("queued", "running"))
+    @rule(choice=st.randoms(use_true_random=False), to=st.sampled_from(["ann", "bob", "cid"]))
+    def reorder(self, choice: object, to: str) -> None:
+        own = [i for i in self.ids("queued") if self.jobs[i].owner == to]
+        wanted = choice.sample(own, len(own))  # type: ignore[attr-defined]
+        self.queue.reorder(to, wanted)
+        places = iter(wanted)
+        order = [next(places) if i in own else i for i in self.jobs]
+        self.jobs = {i: self.jobs[i] for i in order}
+
+    @rule()
+    def shut_down_and_start(self) -> None:
+        running = self.ids("running")
+        for job_id in running:
             self.queue.release(job_id)
             self.jobs[job_id].state = "queued"
-            self.jobs[job_id].attempts -= 1
         self.queue.close()
+        self.queue = JobQueue(self.folder / "jobs.sqlite3", limit=LIMIT)
+        assert self.queue.requeue_running() == ()
+
+    @rule(choice=st.randoms(use_true_random=False))
+    def crash_and_start(self, choice: object) -> None:
+        running = self.ids("running")
+        held = choice.sample(running, choice.randint(0, len(running)))  # type: ignore[attr-defined]
+        self.queue.hands.hold(held)
+        self.queue._store.close()  # what was held stays noted, as when the process is killed
         self.queue = JobQueue(self.folder / "jobs.sqlite3", limit=LIMIT)
         again = self.queue.requeue_running()
         expected = []
-        for job_id in self.ids("running"):
+        for job_id in running:
             job = self.jobs[job_id]
             if job.stopping:
                 job.state = "cancelled"
-            elif job.attempts >= 2:
+            elif job.crashes + (job_id in held) >= 2:
                 job.state = "failed"
             else:
+                job.crashes += job_id in held
                 job.state = "queued"
                 expected.append(job_id)
         assert sorted(again) == sorted(expected)
@@ -135,7 +154,7 @@ class QueueMachine(RuleBasedStateMachine):
             job = self.queue.job(job_id)
             paused = expected.paused and expected.state in ("queued", "running")
             assert job.state.value == ("paused" if paused else expected.state)
-            assert job.attempts == expected.attempts
+            assert job.crashes == expected.crashes
         waiting = {job_id for job_id in self.ids("queued") if not self.jobs[job_id].paused}
         assert set(self.queue.pending()) == waiting
 
