@@ -22,7 +22,15 @@ from modules.server.identity import LOCAL, Principal
 __all__ = ["Access", "HostRule", "LoginLinks", "Refusal", "is_loopback"]
 
 LINK_SECONDS = 3600
-_OPEN_PREFIXES = ("/sdapi/v1/", "/internal/", "/app_id")
+_OPEN_PREFIXES = (
+    "/sdapi/v1/",
+    "/internal/",
+    "/sd_extra_networks/",
+    "/app_id",
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+)
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?\Z", re.IGNORECASE)
 
 

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from modules.domain.languages import LanguageCatalog
 from modules.generation.parameters import VERSION
 from modules.server.access import Access
+from modules.server.docs_page import docs_router
 from modules.server.errors import install_error_handlers
 from modules.server.files import files_router
 from modules.server.health import health_router
@@ -44,6 +45,7 @@ def create_app(services: Services, access: Access, lifecycle: Lifecycle | None =
     for router in (
         login_router(access),
         health_router(),
+        docs_router(),
         files_router(services.jobs),
         languages_router(LanguageCatalog.of(folders.data.parent, folders.extensions)),
         generation_router(services, tasks),

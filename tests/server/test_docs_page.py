@@ -1,0 +1,37 @@
+"""The API's page for people: complete, without scripts, without foreign addresses."""
+
+import re
+from pathlib import Path
+
+from modules.server.docs_page import render_docs
+from tests.server.studio import Studio, open_studio
+
+
+def test_every_route_is_on_the_page(studio: Studio) -> None:
+    page = studio.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    for path, operations in studio.app.openapi()["paths"].items():
+        for method in operations:
+            assert f"<b>{method.upper()}</b> <code>{path}</code>" in page.text
+    assert "negative_prompt" in page.text
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(studio: Studio) -> None:
+    text = studio.get("/docs").text
+    assert "<script" not in text
+    assert not re.search(r"(src|href)=.(https?:|//)", text)
+    assert studio.get("/redoc").headers["location"] == "/docs"
+
+
+def test_strangers_do_not_see_it(tmp_path: Path) -> None:
+    with open_studio(tmp_path, start=False, api_open=False) as studio:
+        assert studio.get("/docs").status_code == 401
+        assert studio.get("/openapi.json").status_code == 401
+
+
+def test_texts_of_a_document_are_no_html() -> None:
+    operation = {"tags": ["<b>"], "description": "<script>alert(1)</script>", "responses": {}}
+    document = {"info": {"title": "<i>", "version": "1"}, "paths": {"/<x>": {"get": operation}}}
+    page = render_docs(document)
+    assert "<script" not in page
+    assert "/&lt;x&gt;" in page
