@@ -5,12 +5,14 @@ from pathlib import Path
 
 import gradio as gr
 
+from modules.domain.languages import LanguageCatalog
 from modules.services import Services
 from modules.webui.choices import read_choices
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
 from modules.webui.kit import PageKit
+from modules.webui.language import language_choice
 from modules.webui.quick_settings import quick_settings
 from modules.webui.txt2img import txt2img_tab
 from modules.webui.wiring import wire_generation_tabs
@@ -33,13 +35,17 @@ def build_page(services: Services) -> gr.Blocks:
     """Build the page with all tabs. Nothing is read from a model file but its name and header."""
     choices = read_choices(services)
     events = GenerationEvents(services, upload_folder(services))
+    folders = services.options.folders
+    languages = LanguageCatalog.of(folders.data.parent, folders.extensions)
     with gr.Blocks(
         title=TITLE,
         analytics_enabled=False,
         fill_width=True,
         delete_cache=(3600, UPLOADS_KEPT_SECONDS),
     ) as page:
-        quick = quick_settings(choices)
+        quick = quick_settings(
+            choices, lambda: language_choice(languages, services.settings.current.localization)
+        )
         with gr.Tabs(elem_id="tabs", selected="txt2img") as tabs:
             generation = tuple(lay_out(choices, quick) for lay_out in (txt2img_tab, img2img_tab, inpaint_tab))
             kit = PageKit(services, choices, events, page, tabs, quick, generation)

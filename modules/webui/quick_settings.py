@@ -4,6 +4,7 @@ They belong to the page and travel inside each request. Another visitor, another
 the API never sees them change.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gradio as gr
@@ -31,11 +32,11 @@ class QuickSettings:
         form.add("setting_CLIP_stop_at_last_layers", self.clip_skip)
 
 
-def quick_settings(choices: FormChoices) -> QuickSettings:
-    """Lay the row out."""
+def quick_settings(choices: FormChoices, language: Callable[[], object]) -> QuickSettings:
+    """Lay the row out; ``language`` makes the choice of the language in it."""
     with gr.Row(elem_id="quicksettings"):
         gr.HTML(
-            '<span class="brand-mark" aria-hidden="true"></span><span>Diffusion Studio</span>',
+            '<span class="brand-mark" aria-hidden="true"></span><span translate="no">Diffusion Studio</span>',
             elem_id="brand",
         )
         with gr.Row(elem_classes=["with-tool"], elem_id="quick_checkpoint"):
@@ -66,5 +67,6 @@ def quick_settings(choices: FormChoices) -> QuickSettings:
             min_width=140,
             buttons=[],
         )
+        language()
         icon_button("Dark or light", "theme", "theme_switch")
     return QuickSettings(checkpoint, vae, clip_skip, refresh)

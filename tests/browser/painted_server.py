@@ -7,6 +7,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 
+from modules.domain.languages import LanguageCatalog
+from modules.server.languages import languages_router
 from modules.webui.mount import mount
 from tests.webui.fake_services import PaintingRunner, fake_services
 
@@ -20,6 +22,7 @@ def serve(port: int, root: Path, step_seconds: float) -> None:
     def picture(image_id: str) -> FileResponse:
         return FileResponse(services.jobs.image(image_id).image.path, media_type="image/png")
 
+    app.include_router(languages_router(LanguageCatalog()))
     mount(app, services)
     PaintingRunner(services.jobs, services.options.folders.outputs, step_seconds=step_seconds).start()
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
