@@ -86,7 +86,7 @@ class GenerationEvents:
                 raise gr.Error(
                     "There are no parameters to read: the prompt is empty and nothing was made yet."
                 )
-            return self._fill(tab, text)
+            return self.fill(tab, text)
 
         return paste
 
@@ -98,7 +98,7 @@ class GenerationEvents:
             if not text:
                 gr.Warning("This picture carries no generation parameters.")
                 return [gr.skip()] * (len(tab.form.keys) + len(tab.accordions))
-            return self._fill(tab, text)
+            return self.fill(tab, text)
 
         return drop
 
@@ -107,7 +107,7 @@ class GenerationEvents:
 
         def reuse(payload: object, request: gr.Request) -> list[object]:
             image = self._selected(payload, request)
-            return self._fill(tab, image[1])
+            return self.fill(tab, image[1])
 
         return reuse
 
@@ -218,7 +218,8 @@ class GenerationEvents:
     def _values(self, text: str) -> dict[str, object]:
         return pasted_values(text, self._services.settings.current, self._services.styles.extract)
 
-    def _fill(self, tab: GenerationTab, text: str) -> list[object]:
+    def fill(self, tab: GenerationTab, text: str) -> list[object]:
+        """Outputs that fill a tab's form and open its accordions by an infotext."""
         return _updates(tab, self._values(text))
 
 
