@@ -3,21 +3,19 @@
 import logging
 from pathlib import Path
 
-from PIL import Image
-from torch import Tensor
-
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.small_vaes import SmallVaes
 from modules.conditioning.encoder import ConditioningCache
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
+from modules.generation.effects import StepEnd
 from modules.generation.engine import Engine
 from modules.generation.job_run import RunKit
 from modules.generation.models import ModelPool
-from modules.generation.plan import GenerationPlan
 from modules.generation.prepare import Preparer
-from modules.generation.preview import Previewer, PreviewMethod
+from modules.generation.preview import Preview, Previewer, PreviewMethod
 from modules.generation.prompts import PromptRoom
 from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.generation.runner import Runner
@@ -70,11 +68,14 @@ def create_services(options: LaunchOptions) -> Services:
     )
     models = ModelPool(catalog, runtime, capacity=settings.current.sd_checkpoints_limit)
     engine = Engine(models.use, batch_invariant=runtime.device.type == "cpu")
-    previewer = Previewer()
+    small_vaes = SmallVaes(
+        (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime
+    )
+    previewer = Previewer(small_vaes)
 
-    def draw(plan: GenerationPlan, latent: Tensor) -> Image.Image:
-        method: PreviewMethod = "Full" if plan.settings.show_progress_type == "Full" else "Approx cheap"
-        return previewer.draw(models.use(plan.model), latent, method)
+    def draw(step: StepEnd, method: PreviewMethod) -> Preview | None:
+        model = None if step.key is None else models.in_memory(step.key)
+        return None if model is None else previewer.draw(model, step.denoised if step.shown is None else step.shown, method)
 
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, PLAIN_UPSCALERS)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), draw)
@@ -83,7 +84,7 @@ def create_services(options: LaunchOptions) -> Services:
         jobs,
         engine,
         Preparer(catalogs, room, writer, kit),
-        warm_up=lambda: _load_first_model(settings, catalogs, models),
+        warm_up=lambda: _load_first_model(settings, catalogs, models, previewer),
     )
     return Services(
         options=options,
@@ -133,11 +134,13 @@ def run(options: LaunchOptions) -> int:
         services.jobs.close()
 
 
-def _load_first_model(settings: SettingsStore, catalogs: Catalogs, models: ModelPool) -> None:
+def _load_first_model(
+    settings: SettingsStore, catalogs: Catalogs, models: ModelPool, previewer: Previewer
+) -> None:
     """Have the checkpoint in memory before the first picture is asked for."""
     if catalogs.models.checkpoints():
         request = freeze_request(GenerationRequest(), settings.current)
-        models.use(resolve(request, catalogs).model)
+        previewer.prepare(models.use(resolve(request, catalogs).model))
 
 
 def _make_folders(folders: Folders) -> None:

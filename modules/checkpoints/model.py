@@ -72,7 +72,12 @@ class LoadedModel:
     @property
     def preview_matrix(self) -> PreviewMatrix | None:
         """Latent to RGB in -1..1; None for a VAE of another shape than the family's, whose colours differ."""
-        return self.family.preview_matrix if self.vae.config == VaeConfig() else None
+        return self.family.preview_matrix if self.has_usual_vae else None
+
+    @property
+    def has_usual_vae(self) -> bool:
+        """Whether its latents mean what all latents of its family do."""
+        return self.vae.config == VaeConfig()
 
     def with_vae(self, vae: AutoencoderKL, vae_file: "VaeFile | None") -> "LoadedModel":
         """The same model with another autoencoder; all other weights are shared."""

@@ -17,6 +17,11 @@ __all__ = ["EpsilonPrediction", "Prediction", "VPrediction", "prediction_for"]
 class Prediction(Protocol):
     """How to scale the network's input and read its output."""
 
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """Noise levels the network was trained at."""
+        ...
+
     def model_input(self, x: Tensor, sigma: Tensor) -> Tensor:
         """``x`` (B, C, h, w) scaled to the unit variance the network was trained on."""
         ...

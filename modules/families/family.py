@@ -60,6 +60,8 @@ class Family:
         zeroes_empty_negative: whether an entirely empty negative prompt is a conditioning of zeros.
         native_size: side in pixels the family was trained at.
         preview_matrix: latent channel to RGB in -1..1, for the family's usual VAE.
+        tiny_vae: what the files of the tiny autoencoder for its latents begin with.
+        approx_decoder: file of the network that "Approx NN" previews draw its latents with.
         ays_table: which table of the "Align Your Steps" schedule fits.
         is_refiner: whether it only finishes another model's pictures.
     """
@@ -79,6 +81,8 @@ class Family:
     size_conditioning: SizeConditioning = "none"
     zeroes_empty_negative: bool = False
     ays_table: Literal["sd1", "sdxl"] = "sd1"
+    tiny_vae: str = "taesd"
+    approx_decoder: str = "model.pt"
     is_refiner: bool = False
 
     @property

@@ -50,6 +50,8 @@ SDXL = Family(
     size_conditioning="sdxl",
     zeroes_empty_negative=True,
     ays_table="sdxl",
+    tiny_vae="taesdxl",
+    approx_decoder="vaeapprox-sdxl.pt",
 )
 
 SDXL_INPAINT = replace(

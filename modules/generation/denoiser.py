@@ -17,9 +17,18 @@ from modules.diffusion.prediction import Prediction
 from modules.diffusion.sampling import Evaluate, EvaluateEps, GuidedEps
 from modules.generation.effects import Answer, Effect, ModelKey, Predict
 
-__all__ = ["GuidanceOptions", "GuidedDenoiser", "LatentBlend", "ModelView", "PadMode", "PromptConditioning"]
+__all__ = [
+    "GuidanceOptions",
+    "GuidedDenoiser",
+    "LatentBlend",
+    "ModelView",
+    "PadMode",
+    "PromptConditioning",
+    "ShownAnswer",
+]
 
 PadMode = Literal["none", "empty", "v0"]
+ShownAnswer = Literal["Combined", "Prompt", "Negative prompt"]
 
 Asking = Generator[Effect, Answer, Tensor | GuidedEps]
 
@@ -46,6 +55,7 @@ class GuidanceOptions:
         s_min_uncond: below this noise level every second call goes without the negative prompt (NGMS).
         skip_early: up to this fraction of the calls only the positive prompt is run.
         pad: "none", "empty" (append blocks of the empty prompt) or "v0" (repeat or cut, before 1.6).
+        shown: which answer previews show: the guided one, or that to one prompt alone.
     """
 
     cfg_scale: float
@@ -55,6 +65,7 @@ class GuidanceOptions:
     s_min_uncond_all: bool = False
     skip_early: float = 0.0
     pad: PadMode = "none"
+    shown: ShownAnswer = "Combined"
 
 
 class LatentBlend(Protocol):
@@ -107,7 +118,13 @@ class GuidedDenoiser:
         self._timestep_of = timestep_of
         self._switch = switch
         self._blend = blend
+        self._shown: Tensor | None = None
         self.calls = calls
+
+    @property
+    def shown(self) -> Tensor | None:
+        """x0 by one prompt alone at the last call, (1, C, h, w), for previews; None for the guided one."""
+        return self._shown
 
     @property
     def key(self) -> ModelKey:
@@ -134,6 +151,8 @@ class GuidedDenoiser:
         conds, weights, unconds = self._conditionings(float(sigma))
         outputs = yield from self._predict(prediction.model_input(x, sigma), timestep, conds, unconds)
         answers = [prediction.denoised(x, sigma, output) for output in outputs]
+        one = self._one_answer(answers)
+        self._shown = one if one is None or self._blend is None else self._blend(one, sigma)
         return self._guide(answers, weights, len(unconds))[0]
 
     def _eps(self, question: EvaluateEps) -> Asking:
@@ -143,7 +162,17 @@ class GuidedDenoiser:
         conds, weights, unconds = self._conditionings(float(timestep))
         outputs = yield from self._predict(x, timestep, conds, unconds)
         answers = [self._view.prediction.eps_at_timestep(x, timestep, output) for output in outputs]
+        one = self._one_answer(answers)
+        if one is not None:
+            alphas_cumprod = self._view.prediction.schedule.alphas_cumprod[int(timestep)].to(x)
+            self._shown = (x - (1 - alphas_cumprod).sqrt() * one) / alphas_cumprod.sqrt()
         return GuidedEps(*self._guide(answers, weights, len(unconds)))
+
+    def _one_answer(self, answers: list[Tensor]) -> Tensor | None:
+        """The answer to the prompt or the negative prompt alone, where previews show that."""
+        if self._options.shown == "Combined":
+            return None
+        return answers[0] if self._options.shown == "Prompt" else answers[-1]
 
     def _maybe_switch(self, question: Evaluate | EvaluateEps) -> Generator[Effect, Answer, None]:
         if self._switch is None:

@@ -78,6 +78,8 @@ class StepEnd:
 
     Attributes:
         denoised: latest x0, (1, C, h, w).
+        shown: what previews show instead of it (setting ``live_preview_content``), of the same shape.
+        key: the model it was made with.
         calls: denoiser calls so far in this pass; prompt editing counts them.
         step, steps: place in this pass.
     """
@@ -88,6 +90,8 @@ class StepEnd:
     calls: int
     step: int
     steps: int
+    shown: Tensor | None = None
+    key: ModelKey | None = None
 
 
 @dataclass(frozen=True)

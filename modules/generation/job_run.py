@@ -2,12 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
-
-from PIL import Image
-from torch import Tensor
 
 from modules.domain.job import JobState, ResultImage
 from modules.exceptions import WebuiError
@@ -15,7 +12,8 @@ from modules.generation.effects import FinishedImage, ImageCoroutine, PassDone, 
 from modules.generation.engine import Engine, ImageTask
 from modules.generation.failures import error_kind, readable_error
 from modules.generation.plan import GenerationPlan, ImagePlan
-from modules.generation.preview import preview_jpeg
+from modules.generation.preview import Preview, PreviewMethod, preview_file
+from modules.generation.preview_pace import PreviewPace
 from modules.generation.step_store import ImageMemory, StepStore
 from modules.jobs.queue import Job, Outcome
 from modules.jobs.service import Control, JobService
@@ -25,9 +23,6 @@ __all__ = ["ImageOutput", "JobRun", "RunKit"]
 log = logging.getLogger(__name__)
 
 STORE_EVERY = 2.0  # seconds between stored step states: what a crash can cost
-PREVIEW_SHARE = 8  # a preview may take one part in so many of the time between two previews
-PREVIEW_FRAMES = 16  # but about so many at least over a job: to see a short one form is worth their cost
-PREVIEW_MIN = 0.12  # seconds between previews at least; the eye and the network need no more
 
 
 class ImageOutput(Protocol):
@@ -52,7 +47,7 @@ class RunKit:
     jobs: JobService
     engine: Engine
     steps: StepStore
-    draw: Callable[[GenerationPlan, Tensor], Image.Image]
+    draw: Callable[[StepEnd, PreviewMethod], Preview | None]
 
 
 @dataclass
@@ -60,7 +55,7 @@ class _Progress:
     """Place of one running image."""
 
     steps_done: int = 0
-    latest: Tensor | None = None
+    latest: StepEnd | None = None
 
 
 class JobRun:
@@ -81,7 +76,10 @@ class JobRun:
         self._batches = self._pending_batches()
         self._started = time.monotonic()
         self._last_stored = self._started
-        self._next_preview = 0.0
+        settings = plan.settings
+        self._pace = PreviewPace(
+            settings.show_progress_every_n_steps, settings.live_preview_refresh_period / 1000
+        )
         self._control = Control()
         self._work_left = sum(plan.steps_total for image in plan.images if image.index not in self._done)
         self._work_done = 0
@@ -130,7 +128,7 @@ class JobRun:
         before_hires = self.plan.first.steps if step.stage == "hires" else 0
         total = min(before_hires + step.step, self.plan.steps_total)
         self._work_done += max(0, total - progress.steps_done)
-        progress.steps_done, progress.latest = total, step.denoised
+        progress.steps_done, progress.latest = total, step
         self._control = self._kit.jobs.wants(self.job_id)
         self._store(task, step)
         self._report(step)
@@ -145,7 +143,7 @@ class JobRun:
         """See :class:`~modules.generation.engine.ImageListener`."""
         progress = self._running.pop(task, _Progress())
         self._work_done += max(0, self.plan.steps_total - progress.steps_done)
-        self._comments += [comment for comment in image.facts.comments if comment not in self._comments]
+        self._add_comments(image.facts.comments)
         try:
             results = self._output.save(self.plan.images[task.index], image)
             self._kit.jobs.add_images(self.job_id, *results)
@@ -189,7 +187,7 @@ class JobRun:
         elapsed = time.monotonic() - self._started
         eta = elapsed / fraction - elapsed if fraction > 0 else None
         jobs = self._kit.jobs
-        preview = self._preview()
+        preview = self._preview(step)
         if preview is None:
             jobs.report(
                 self.job_id, progress=fraction, step=step.step, steps=step.steps, eta_seconds=eta, text=""
@@ -205,18 +203,27 @@ class JobRun:
                 preview=preview,
             )
 
-    def _preview(self) -> bytes | None:
-        now = time.monotonic()
-        if not self.plan.settings.live_previews_enable or now < self._next_preview:
+    def _preview(self, step: StepEnd) -> bytes | None:
+        now, settings = time.monotonic(), self.plan.settings
+        if not settings.live_previews_enable or not self._pace.is_due(now, step.step):
             return None
-        latents = [progress.latest for progress in self._running.values() if progress.latest is not None]
-        if not self.plan.settings.show_progress_grid:
-            latents = latents[:1]
-        jpeg = preview_jpeg([self._kit.draw(self.plan, latent) for latent in latents])
-        cost = time.monotonic() - now
+        if not self._kit.jobs.is_watched(self.job_id):
+            return None
+        latest = [progress.latest for progress in self._running.values() if progress.latest is not None]
+        if not settings.show_progress_grid:
+            latest = latest[:1]
+        drawn = [self._kit.draw(each, settings.show_progress_type) for each in latest]
+        previews = [preview for preview in drawn if preview is not None]
+        if not previews:
+            return None
+        self._add_comments(preview.comment for preview in previews if preview.comment)
+        file = preview_file([preview.picture for preview in previews], settings.live_previews_image_format)
         whole = (now - self._started) * self._work / max(1, self._work_done)  # seconds, estimated
-        self._next_preview = now + max(PREVIEW_MIN, min(PREVIEW_SHARE * cost, whole / PREVIEW_FRAMES))
-        return jpeg
+        self._pace.drawn(now, step.step, cost=time.monotonic() - now, whole=whole)
+        return file
+
+    def _add_comments(self, comments: Iterable[str]) -> None:
+        self._comments += [comment for comment in comments if comment not in self._comments]
 
     def _finish(self, state: Literal[JobState.DONE, JobState.CANCELLED]) -> None:
         if self.ended:

@@ -53,6 +53,11 @@ class ModelPool:
         with self._lock:
             return tuple(self._loaded.values())
 
+    def in_memory(self, key: ModelKey) -> LoadedModel | None:
+        """The model if it is loaded, with whatever adapters are applied now: good enough to look at."""
+        with self._lock:
+            return self._loaded.get((key.checkpoint, key.vae))
+
     def use(self, key: ModelKey) -> LoadedModel:
         """Return the model with exactly the wanted adapters applied, loading it if need be.
 

@@ -260,6 +260,7 @@ def _guidance(of: ImagePass, spec: SamplerSpec) -> GuidanceOptions:
         s_min_uncond_all=settings.s_min_uncond_all,
         skip_early=settings.skip_early_cond,
         pad=pad,
+        shown=settings.live_preview_content,
     )
 
 

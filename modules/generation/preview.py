@@ -1,86 +1,119 @@
 """Pictures of unfinished latents, cheap enough to be drawn while sampling goes on."""
 
 import io
+import logging
 import math
+from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from modules.checkpoints.model import LoadedModel
+from modules.checkpoints.small_vaes import SmallVaes
+from modules.exceptions import WebuiError
 from modules.generation.latents import decode_latent
+from modules.generation.linear_preview import LinearPreview, fit_linear_preview, known_linear_preview
 
-__all__ = ["PreviewMethod", "Previewer", "fit_rgb_matrix", "preview_jpeg"]
+__all__ = ["Preview", "PreviewFormat", "PreviewMethod", "Previewer", "preview_file"]
 
-PreviewMethod = Literal["Full", "Approx cheap"]
+log = logging.getLogger(__name__)
 
-FIT_CELLS = 24  # side of the latents the matrix is fitted on: 576 equations a colour for 5 unknowns
-FULL_DECODE_LIMIT = 4_000_000 * 1024  # parameters * latent cells up to which the real VAE is the preview
-JPEG_QUALITY = 75
+PreviewMethod = Literal["Full", "Approx NN", "Approx cheap", "TAESD"]
+PreviewFormat = Literal["jpeg", "png", "webp"]
+
+QUALITY = 75
 MAX_SIDE = 1024  # pixels of a preview sheet
+ENLARGED_SIDE = 512  # pixels up to which small previews are enlarged here; browsers do the rest
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture of a latent, and why it was drawn by another method than was asked for."""
+
+    picture: Image.Image
+    comment: str | None = None
 
 
 class Previewer:
-    """Turns x0 latents into small pictures; one instance, used by the engine's thread only.
+    """Turns x0 latents into pictures; one instance, used by the engine's thread only.
 
-    The linear matrix of a VAE that no family has one for is fitted once and remembered with the model.
+    The linear map of a VAE that no family has one for is fitted once and kept as long as the VAE is.
     """
 
-    def __init__(self) -> None:
-        self._matrix: tuple[object, Tensor] | None = None
+    def __init__(self, small_vaes: SmallVaes) -> None:
+        self._small = small_vaes
+        self._fitted: WeakKeyDictionary[nn.Module, LinearPreview] = WeakKeyDictionary()
 
-    def draw(self, model: LoadedModel, latent: Tensor, method: PreviewMethod) -> Image.Image:
-        """One latent (1, C, h, w) as an RGB picture; a cell is one pixel unless the VAE decodes it."""
-        if method == "Full" or self._is_cheap(model, latent):
+    def prepare(self, model: LoadedModel) -> None:
+        """Fit what previews of this model need, so that the first picture does not wait for it."""
+        self._linear(model)
+
+    def draw(self, model: LoadedModel, latent: Tensor, method: PreviewMethod) -> Preview:
+        """One latent (1, C, h, w) as an RGB picture, at the finished picture's proportions."""
+        try:
+            return Preview(self._drawn(model, latent, method))
+        except WebuiError as reason:
+            return Preview(self._cheap(model, latent), f"Previews are drawn by Approx cheap. {reason}")
+
+    def _drawn(self, model: LoadedModel, latent: Tensor, method: PreviewMethod) -> Image.Image:
+        if method == "Full":
             return Image.fromarray(decode_latent(model, latent))
-        matrix = self._rgb_matrix(model)
-        colours = (
-            torch.einsum("chw,cr->rhw", latent[0].float().cpu(), matrix[:-1]) + matrix[-1][:, None, None]
-        )
-        pixels = (colours.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        return Image.fromarray(pixels)
+        if method == "TAESD":
+            return _picture(_run(self._small.decoder(model), latent))
+        if method == "Approx NN":
+            return _enlarged(_picture(_run(self._small.approx(model), latent) / 2 + 0.5), model, latent)
+        return self._cheap(model, latent)
 
-    def _is_cheap(self, model: LoadedModel, latent: Tensor) -> bool:
-        parameters = sum(p.numel() for p in model.vae.decoder.parameters())
-        return parameters * latent.shape[-1] * latent.shape[-2] <= FULL_DECODE_LIMIT
+    def _cheap(self, model: LoadedModel, latent: Tensor) -> Image.Image:
+        return _enlarged(self._linear(model).draw(latent), model, latent)
 
-    def _rgb_matrix(self, model: LoadedModel) -> Tensor:
+    def _linear(self, model: LoadedModel) -> LinearPreview:
         known = model.preview_matrix
         if known is not None:
-            rows = torch.tensor(known, dtype=torch.float32) / 2  # the matrices give -1..1
-            return torch.cat([rows, torch.full((1, 3), 0.5)])
-        if self._matrix is None or self._matrix[0] is not model.vae:
-            self._matrix = (model.vae, fit_rgb_matrix(model))
-        return self._matrix[1]
+            return known_linear_preview(known)
+        if model.vae not in self._fitted:
+            self._fitted[model.vae] = fit_linear_preview(model)
+        return self._fitted[model.vae]
 
 
-def fit_rgb_matrix(model: LoadedModel) -> Tensor:
-    """Least-squares map from latent cells to their mean colour, (C + 1, 3); the last row is the offset.
-
-    The sample is a smooth random latent of unit variance decoded by the VAE itself.
-    """
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.randn(1, model.latent_channels, FIT_CELLS // 4, FIT_CELLS // 4, generator=generator)
-    latent = F.interpolate(coarse, scale_factor=4, mode="bicubic")
-    latent = latent + 0.3 * torch.randn(latent.shape, generator=generator)
-    pixels = torch.from_numpy(decode_latent(model, latent)).permute(2, 0, 1)[None].float() / 255
-    target = F.interpolate(pixels, size=latent.shape[-2:], mode="area")[0].flatten(1).T  # (cells, 3)
-    cells = latent[0].flatten(1).T
-    design = torch.cat([cells, torch.ones(len(cells), 1)], dim=1)
-    return torch.linalg.lstsq(design, target).solution
-
-
-def preview_jpeg(pictures: list[Image.Image]) -> bytes:
-    """One or several equal-sized previews as one JPEG sheet, at most ``MAX_SIDE`` pixels a side."""
+def preview_file(pictures: list[Image.Image], format: PreviewFormat = "jpeg") -> bytes:
+    """One or several previews as one file: side by side, at most ``MAX_SIDE`` pixels a side."""
     sheet = pictures[0] if len(pictures) == 1 else _sheet(pictures)
     if max(sheet.size) > MAX_SIDE:
         sheet.thumbnail((MAX_SIDE, MAX_SIDE))
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    if format == "png":
+        sheet.save(buffer, "PNG", compress_level=1)
+    elif format == "webp":
+        sheet.save(buffer, "WEBP", quality=QUALITY, method=0)
+    else:
+        sheet.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def _run(network: nn.Module, latent: Tensor) -> Tensor:
+    parameter = next(network.parameters())
+    with torch.no_grad():
+        drawn: Tensor = network(latent.to(parameter.device, parameter.dtype))
+    return drawn[0].to("cpu", torch.float32)
+
+
+def _picture(colours: Tensor) -> Image.Image:
+    """(3, H, W) in 0..1 as a picture."""
+    pixels = (colours.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).contiguous()
+    return Image.fromarray(pixels.numpy())
+
+
+def _enlarged(picture: Image.Image, model: LoadedModel, latent: Tensor) -> Image.Image:
+    """A small preview at the finished picture's size, as far as it can be done in passing."""
+    width, height = (latent.shape[axis] * model.latent_factor for axis in (-1, -2))
+    shrink = min(1.0, ENLARGED_SIDE / max(width, height))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    return picture if picture.width >= size[0] else picture.resize(size, Image.Resampling.BICUBIC)
 
 
 def _sheet(pictures: list[Image.Image]) -> Image.Image:

@@ -45,7 +45,14 @@ def sampling_pass(
             return final
         if isinstance(event, StepDone):
             answer = yield StepEnd(
-                progress.name, event.state, event.denoised, denoiser.calls, event.state.step, progress.steps
+                progress.name,
+                event.state,
+                event.denoised,
+                denoiser.calls,
+                event.state.step,
+                progress.steps,
+                shown=denoiser.shown,
+                key=denoiser.key,
             )
             if answer is HALT:
                 raise HaltedError(event.denoised)

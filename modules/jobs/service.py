@@ -1,6 +1,7 @@
 """What pages, clients and the runner do with jobs: one object that joins queue and board."""
 
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Unpack
@@ -12,6 +13,8 @@ from modules.jobs.board import JobBoard, ViewChanges
 from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage
 
 __all__ = ["Control", "JobService"]
+
+WATCH_SECONDS = 5.0  # who asks for a job less often than this does not watch it
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class JobService:
         self._freeze = freeze
         self._lock = threading.Lock()
         self._controls: dict[str, Control] = {}
+        self._looks: dict[str, float] = {}  # when a running job was last asked for, for those who poll
         self._work = threading.Event()
         self._work.set()  # the file may hold jobs from before
 
@@ -81,9 +85,11 @@ class JobService:
             NotFoundError: there is no such job.
         """
         try:
-            return self._board.view(job_id)
+            view = self._board.view(job_id)
         except NotFoundError:
             return self._stored_view(self._queue.job(job_id))
+        self._look_at(view)
+        return view
 
     def owned_view(self, job_id: str, owner: str) -> JobView:
         """Like :meth:`view`, but a stranger's job is answered as if it did not exist.
@@ -125,7 +131,10 @@ class JobService:
 
     def active(self, owner: str | None = None) -> tuple[JobView, ...]:
         """Jobs that have not ended, of one owner or of all, oldest first."""
-        return self._board.active(owner)
+        views = self._board.active(owner)
+        for view in views:
+            self._look_at(view)
+        return views
 
     def latest(self, owner: str) -> JobView | None:
         """The owner's job that was submitted last, if it is still in memory."""
@@ -222,9 +231,11 @@ class JobService:
         """Publish progress of a running job; it is not written to disk."""
         return self._board.update(job_id, **changes)
 
-    def is_followed(self, job_id: str) -> bool:
-        """Whether somebody watches the job."""
-        return self._board.is_followed(job_id)
+    def is_watched(self, job_id: str) -> bool:
+        """Whether somebody follows the job, or has looked at it in the last seconds."""
+        with self._lock:
+            looked = self._looks.get(job_id, -WATCH_SECONDS)
+        return time.monotonic() - looked < WATCH_SECONDS or self._board.is_followed(job_id)
 
     def add_images(self, job_id: str, *images: ResultImage) -> JobView:
         """Record a finished picture on disk, then show it."""
@@ -296,7 +307,13 @@ class JobService:
         )
         with self._lock:
             self._controls.pop(job_id, None)
+            self._looks.pop(job_id, None)
         self._refresh_positions()
+
+    def _look_at(self, view: JobView) -> None:
+        if not view.state.is_final:
+            with self._lock:
+                self._looks[view.id] = time.monotonic()
 
     def _steer(self, job_id: str, **flags: bool) -> None:
         with self._lock:
