@@ -32,6 +32,7 @@ from modules.server.app import create_app
 from modules.server.identity import caller_of
 from modules.server.lifecycle import EXIT_REFUSED, Lifecycle
 from modules.server.run import RefusedToStartError, bind_socket, login_url, open_access, serve, show_page
+from modules.server.startup import StartupTimes
 from modules.services import Services
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
@@ -75,7 +76,8 @@ def create_services(options: LaunchOptions) -> Services:
 
     def draw(step: StepEnd, method: PreviewMethod) -> Preview | None:
         model = None if step.key is None else models.in_memory(step.key)
-        return None if model is None else previewer.draw(model, step.denoised if step.shown is None else step.shown, method)
+        latent = step.denoised if step.shown is None else step.shown
+        return None if model is None else previewer.draw(model, latent, method)
 
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, PLAIN_UPSCALERS)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), draw)
@@ -102,6 +104,7 @@ def create_services(options: LaunchOptions) -> Services:
 
 def run(options: LaunchOptions) -> int:
     """Serve page and API until asked to stop; returns the exit status."""
+    startup = StartupTimes()
     try:
         listener = bind_socket(options.host, options.port)
         access = open_access(options, listener)
@@ -109,12 +112,15 @@ def run(options: LaunchOptions) -> int:
         log.error("%s", error)
         return EXIT_REFUSED
     services = create_services(options)
+    startup.mark("services")
     lifecycle = Lifecycle()
-    app = create_app(services, access, lifecycle)
+    app = create_app(services, access, lifecycle, startup)
     mount(app, services, current_user=lambda request: caller_of(request).name)
     services.runner.start()
+    startup.mark("page")
 
     def ready() -> None:
+        startup.mark("server")
         url = login_url(access, listener)
         log.info("ready: %s", url)
         if options.open_browser:

@@ -1,4 +1,4 @@
-"""When the next preview of a job is drawn: often enough to see the picture form, for under 3 % of its time."""
+"""When the next preview of a job is drawn: often enough to see the picture form, in under 3 % of its time."""
 
 from dataclasses import dataclass
 
@@ -39,6 +39,8 @@ class PreviewPace:
             cost: seconds it took.
             whole: estimated seconds of the whole job.
         """
+        if self._last_step is None:
+            cost = 0.0  # the first one also loads or fits what draws the others, and is no measure of them
         pause = min(max(SHARE * cost, self.period), whole / FRAMES)
         self._next_time = now + max(MIN_SECONDS, WORST_SHARE * cost, pause)
         self._last_step = step
