@@ -7,6 +7,7 @@ from modules.generation.parameters import VERSION
 from modules.server.access import Access
 from modules.server.docs_page import docs_router
 from modules.server.errors import install_error_handlers
+from modules.server.extra_networks import extra_networks_router
 from modules.server.files import files_router
 from modules.server.health import health_router
 from modules.server.languages import languages_router
@@ -16,6 +17,7 @@ from modules.server.middleware import GuardedApp
 from modules.server.sdapi.adapters import adapters_router
 from modules.server.sdapi.extras import extras_router
 from modules.server.sdapi.generate import generation_router
+from modules.server.sdapi.internal import internal_router
 from modules.server.sdapi.listings import listings_router
 from modules.server.sdapi.maintenance import maintenance_router
 from modules.server.sdapi.options import options_router
@@ -24,19 +26,27 @@ from modules.server.sdapi.progress import progress_router
 from modules.server.sdapi.scripts import scripts_router
 from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
+from modules.server.startup import StartupTimes
 from modules.server.v1.jobs import jobs_router
+from modules.server.v1.settings import settings_router
 from modules.services import Services
 
 __all__ = ["create_app"]
 
 
-def create_app(services: Services, access: Access, lifecycle: Lifecycle | None = None) -> FastAPI:
+def create_app(
+    services: Services,
+    access: Access,
+    lifecycle: Lifecycle | None = None,
+    startup: StartupTimes | None = None,
+) -> FastAPI:
     """The application without a page; mount the page afterwards, at "/".
 
     Args:
         services: the owners of all state.
         access: who may call.
         lifecycle: how the server is stopped by API; None leaves those routes out, whatever the flags say.
+        startup: times of the start so far, for those who ask.
     """
     app = GuardedApp(access, title="Studio for Stable Diffusion", version=VERSION)
     install_error_handlers(app)
@@ -55,9 +65,12 @@ def create_app(services: Services, access: Access, lifecycle: Lifecycle | None =
         pictures_router(),
         extras_router(services),
         maintenance_router(services),
+        internal_router(services, startup or StartupTimes()),
+        extra_networks_router(services),
         adapters_router(services),
         scripts_router(),
         jobs_router(services),
+        settings_router(services),
     ):
         app.include_router(router)
     if lifecycle is not None and services.options.api_server_stop:

@@ -31,7 +31,8 @@ th, td {{ text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0;
 code, pre {{ font: .9em ui-monospace, monospace }}
 pre {{ overflow-x: auto; border: 1px solid var(--line); border-radius: .4rem; padding: .6rem }}
 </style></head>
-<body><h1>{title}</h1><p>Version {version}. The same for machines: <a href="/openapi.json">/openapi.json</a>.</p>
+<body><h1>{title}</h1>
+<p>Version {version}. The same for machines: <a href="/openapi.json">/openapi.json</a>.</p>
 {content}</body></html>"""
 
 
@@ -89,7 +90,8 @@ def _operation(document: Json, path: str, method: str, operation: Json) -> str:
 
 def _media(holder: Json) -> Json | None:
     content: Json = holder.get("content", {})
-    schema: Json | None = next(iter(content.values()), {}).get("schema")
+    first: Json = next(iter(content.values()), {})
+    schema: Json | None = first.get("schema")
     return schema
 
 

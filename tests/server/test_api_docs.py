@@ -17,7 +17,9 @@ def documented_paths() -> set[str]:
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         folder = ""
         for path in re.findall(r"`(?:GET |POST )?(/[^`? ]+)`", line):
-            is_whole = path.startswith(("/sdapi", "/internal", "/api", "/files", "/health"))
+            is_whole = path.startswith(
+                ("/sdapi", "/internal", "/api", "/app_id", "/languages", "/sd_extra", "/files", "/health")
+            )
             paths.add(path if is_whole else folder + path)
             folder = path.rpartition("/")[0] if is_whole else folder
     return paths

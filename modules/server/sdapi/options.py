@@ -10,6 +10,7 @@ from modules.generation.settings_check import checked_changes
 from modules.server.errors import ForbiddenError
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
+from modules.server.sysinfo import public_flags
 from modules.services import Services
 from modules.settings.options import describe_options
 
@@ -45,21 +46,7 @@ def options_router(services: Services) -> APIRouter:
     @router.get("/sdapi/v1/cmd-flags")
     def cmd_flags() -> dict[str, JsonValue]:
         """The command line as far as clients may know it: no secrets, no paths."""
-        options = services.options
-        return {
-            "listen": options.listen,
-            "port": options.port,
-            "api": options.api,
-            "api_server_stop": options.api_server_stop,
-            "use_cpu": ["all"] if options.device == "cpu" else [],
-            "device_id": None,
-            "precision": options.precision,
-            "no_half": options.precision == "full",
-            "xformers": options.attention == "xformers",
-            "no_hashing": not options.hashing,
-            "theme": options.theme,
-            "autolaunch": options.open_browser,
-        }
+        return public_flags(services.options)
 
     @router.get("/internal/quicksettings-hint")
     def quicksettings_hint() -> list[QuickSetting]:
