@@ -60,7 +60,7 @@ class JobView:
         step, steps: sampling step of the current picture(s).
         images_done, images_total: finished pictures and all pictures.
         eta_seconds: estimate of the time left, None until there is one.
-        preview: latest preview as JPEG bytes, None before the first.
+        preview: latest preview as the bytes of a picture file, None before the first.
         preview_version: grows with each preview.
         images: finished pictures, in order of index.
         error: one sentence for the user when the job failed.

@@ -56,7 +56,7 @@ class Previewer:
         """One latent (1, C, h, w) as an RGB picture, at the finished picture's proportions."""
         try:
             return Preview(self._drawn(model, latent, method))
-        except WebuiError as reason:
+        except (WebuiError, RuntimeError) as reason:  # torch says that memory is full by a RuntimeError
             return Preview(self._cheap(model, latent), f"Previews are drawn by Approx cheap. {reason}")
 
     def _drawn(self, model: LoadedModel, latent: Tensor, method: PreviewMethod) -> Image.Image:

@@ -15,7 +15,16 @@ from PIL import Image, ImageOps
 
 from modules.exceptions import RequestError
 
-__all__ = ["DECODER_ERRORS", "FORMATS", "MAX_PIXELS", "decode_base64", "load_image", "open_image"]
+__all__ = [
+    "DECODER_ERRORS",
+    "FORMATS",
+    "MAX_PIXELS",
+    "data_uri",
+    "decode_base64",
+    "load_image",
+    "open_image",
+    "picture_type",
+]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 64_000_000  # 8000 x 8000; below Pillow's own alarm, 192 MB as RGB
@@ -54,6 +63,25 @@ def decode_base64(text: str, *, field: str) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError(field, f"{field} is not valid base64: {error}") from error
+
+
+def picture_type(head: bytes) -> str | None:
+    """Media type of an allowed picture format from its first 12 bytes, None for all else."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return "image/avif"
+    return None
+
+
+def data_uri(content: bytes) -> str:
+    """A picture of ours as a ``data:`` address that a page can show."""
+    kind = picture_type(content[:12]) or "image/jpeg"
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def open_image(content: bytes, *, field: str = "image", max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -16,8 +16,7 @@ from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 
 from modules.exceptions import NotFoundError, RequestError
-from modules.imaging.decode import decode_base64
-from modules.server.files import picture_type
+from modules.imaging.decode import decode_base64, picture_type
 from modules.services import Services
 
 __all__ = ["extra_networks_router"]

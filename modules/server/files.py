@@ -10,28 +10,16 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from modules.exceptions import NotFoundError
+from modules.imaging.decode import picture_type
 from modules.jobs.service import JobService
 from modules.server.identity import Caller, Principal
 
-__all__ = ["files_router", "owned_picture", "picture_type"]
+__all__ = ["files_router", "owned_picture"]
 
 _HEADERS = {
     "cache-control": "private, max-age=31536000, immutable",  # an id never names other bytes
     "content-security-policy": "default-src 'none'; sandbox",
 }
-
-
-def picture_type(head: bytes) -> str | None:
-    """Media type of an allowed picture format from its first 12 bytes, None for all else."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
-        return "image/avif"
-    return None
 
 
 def owned_picture(jobs: JobService, image_id: str, caller: Principal) -> Path:

@@ -5,13 +5,13 @@ is closed by a reload loses nothing, the next page attaches to the same job.
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import gradio as gr
 
 from modules.domain.job import JobState, JobView, ResultImage
+from modules.imaging.decode import data_uri
 from modules.jobs.service import JobService
 from modules.webui.assets import asset_text
 
@@ -50,7 +50,7 @@ def job_picture(view: JobView) -> JobPicture:
     return {
         "job": view.id,
         "state": view.state.value,
-        "src": _data_uri(view.preview) if running and view.preview else "",
+        "src": data_uri(view.preview) if running and view.preview else "",
         "progress": round(view.progress, 4),
         "text": _progress_text(view),
         "images": [_image(image) for image in view.images],
@@ -84,10 +84,6 @@ def selected_image(payload: object) -> tuple[str, str]:
         return "", ""
     job, image = payload.get("job"), payload.get("selected")
     return (job if isinstance(job, str) else "", image if isinstance(image, str) else "")
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def _image(image: ResultImage) -> dict[str, object]:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from modules.domain.job import ResultImage
 from modules.domain.request import GenerationRequest
-from modules.server.files import picture_type
+from modules.imaging.decode import picture_type
 from modules.server.identity import Principal
 from tests.server.studio import Studio, open_studio
 from tests.stub_runner import read_stub_picture

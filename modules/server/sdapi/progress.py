@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from modules.domain.job import JobState, JobView
 from modules.exceptions import NotFoundError
+from modules.imaging.decode import data_uri
 from modules.jobs.service import JobService
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
@@ -37,7 +38,7 @@ class Progress(BaseModel):
     progress: float = Field(description="0 to 1")
     eta_relative: float = Field(description="estimated seconds left")
     state: ProgressState
-    current_image: str | None = Field(None, description="latest preview, JPEG as base64")
+    current_image: str | None = Field(None, description="latest preview, as base64")
     textinfo: str | None = None
 
 
@@ -150,7 +151,7 @@ def _internal(view: JobView, asked: InternalProgressRequest) -> InternalProgress
     is_newer = view.preview_version > (asked.id_live_preview or -1)
     if view.preview is not None and is_newer and asked.live_preview is not False:
         shown = {
-            "live_preview": f"data:image/jpeg;base64,{_base64(view.preview)}",
+            "live_preview": data_uri(view.preview),
             "id_live_preview": view.preview_version,
         }
     return InternalProgress.model_validate(

@@ -7,8 +7,8 @@ from PIL import Image
 
 from modules.domain.job import ResultImage
 from modules.exceptions import NotFoundError
+from modules.imaging.decode import picture_type
 from modules.imaging.metadata import encode_image
-from modules.server.files import picture_type
 from modules.settings.options import Settings
 
 __all__ = ["encoded_result", "encoded_results"]

@@ -1,12 +1,12 @@
 """Watching a job: server-sent events."""
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from modules.domain.job import JobView
+from modules.imaging.decode import data_uri
 from modules.jobs.service import JobService
 from modules.server.v1.models import job_model
 
@@ -48,7 +48,6 @@ def _job_event(view: JobView) -> bytes:
     return f"event: job\nid: {view.version}\ndata: {job_model(view).model_dump_json()}\n\n".encode()
 
 
-def _preview_event(jpeg: bytes, version: int) -> bytes:
-    picture = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
-    content = json.dumps({"preview_version": version, "image": picture})
+def _preview_event(preview: bytes, version: int) -> bytes:
+    content = json.dumps({"preview_version": version, "image": data_uri(preview)})
     return f"event: preview\ndata: {content}\n\n".encode()

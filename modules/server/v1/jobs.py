@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
 from modules.imaging.blobs import BlobStore
-from modules.imaging.decode import load_image
+from modules.imaging.decode import load_image, picture_type
 from modules.server.errors import ERROR_RESPONSES
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
@@ -25,7 +25,7 @@ Responses = dict[int | str, dict[str, Any]]
 _EVENT_STREAM: Responses = {
     200: {"content": {"text/event-stream": {}}, "description": "events job and preview"}
 }
-_JPEG: Responses = {200: {"content": {"image/jpeg": {}}, "description": "the latest preview"}}
+_PREVIEW: Responses = {200: {"content": {"image/*": {}}, "description": "the latest preview"}}
 _FILE_BODY = {
     "requestBody": {
         "required": True,
@@ -82,13 +82,14 @@ def _add_watching(router: APIRouter, services: Services) -> None:
         jobs.owned_view(job_id, caller.name)
         return jobs.request(job_id)
 
-    @router.get("/jobs/{job_id}/preview", response_class=Response, responses=_JPEG)
+    @router.get("/jobs/{job_id}/preview", response_class=Response, responses=_PREVIEW)
     def get_preview(job_id: str, caller: Caller) -> Response:
-        """The latest preview of a running job as JPEG."""
+        """The latest preview of a running job, in the format of the settings."""
         view = jobs.owned_view(job_id, caller.name)
         if view.preview is None:
             raise NotFoundError("job_id", "there is no preview of this job")
-        return Response(view.preview, media_type="image/jpeg", headers={"cache-control": "no-store"})
+        kind = picture_type(view.preview[:12]) or "image/jpeg"
+        return Response(view.preview, media_type=kind, headers={"cache-control": "no-store"})
 
     @router.get("/jobs/{job_id}/events", response_class=StreamingResponse, responses=_EVENT_STREAM)
     async def watch(
