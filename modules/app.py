@@ -67,11 +67,11 @@ def create_services(options: LaunchOptions) -> Services:
         JobBoard(),
         freeze=lambda request: freeze_request(request, settings.current),
     )
-    models = ModelPool(catalog, runtime, capacity=settings.current.sd_checkpoints_limit)
-    engine = Engine(models.use, batch_invariant=runtime.device.type == "cpu")
     small_vaes = SmallVaes(
         (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime
     )
+    models = ModelPool(catalog, runtime, small_vaes, capacity=settings.current.sd_checkpoints_limit)
+    engine = Engine(models.use, batch_invariant=runtime.device.type == "cpu")
     previewer = Previewer(small_vaes)
 
     def draw(step: StepEnd, method: PreviewMethod) -> Preview | None:

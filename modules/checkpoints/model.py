@@ -8,6 +8,7 @@ from torch import Tensor
 
 from modules.diffusion.schedule import NoiseSchedule
 from modules.families.family import Family, Prediction, PreviewMatrix
+from modules.networks.taesd import TinyDecoder, TinyEncoder
 from modules.networks.text_encoder import TextEncoder
 from modules.networks.tiling import set_tiling
 from modules.networks.unet import UNet
@@ -37,6 +38,8 @@ class LoadedModel:
         prediction: what the U-Net predicts.
         runtime: device and number formats.
         vae_file: the external VAE, None for the baked-in one.
+        tiny_encoder, tiny_decoder: TAESD in the VAE's place, where it was asked for and can be had.
+        notes: what was asked of the model and cannot be had, one sentence each.
     """
 
     file: "CheckpointFile"
@@ -48,6 +51,9 @@ class LoadedModel:
     prediction: Prediction
     runtime: Runtime
     vae_file: "VaeFile | None" = None
+    tiny_encoder: TinyEncoder | None = None
+    tiny_decoder: TinyDecoder | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def latent_channels(self) -> int:
@@ -108,6 +114,11 @@ class LoadedModel:
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, H, W) in -1..1 to mean and log variance of unscaled latents, float32 on the CPU."""
+        if self.tiny_encoder is not None:
+            with torch.no_grad():
+                latent = self.tiny_encoder((pixels / 2 + 0.5).to(self.runtime.device, self.runtime.dtype))
+            mean = latent.to("cpu", torch.float32) / self.latent_scale
+            return mean, torch.full_like(mean, -torch.inf)
         # on the CPU the channels-last kernel of group normalisation loses most digits where a picture is flat
         planar = pixels.contiguous().to(self.runtime.device, self.runtime.vae_dtype)
         with torch.no_grad(), use_attention(self.runtime.attention):
@@ -116,6 +127,10 @@ class LoadedModel:
 
     def decode(self, z: Tensor) -> Tensor:
         """Unscaled latents (B, Z, h, w) to pictures (B, 3, H, W), about -1..1, float32 on the CPU."""
+        if self.tiny_decoder is not None:
+            with torch.no_grad():
+                drawn = self.tiny_decoder((z * self.latent_scale).to(self.runtime.device, self.runtime.dtype))
+            return drawn.to("cpu", torch.float32) * 2 - 1
         with torch.no_grad(), use_attention(self.runtime.attention):
             out = self.vae.decode(z.to(self.runtime.device, self.runtime.vae_dtype))
         return out.to("cpu", torch.float32)

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from modules.checkpoints.files import ModelStore
 from modules.checkpoints.filling import fill_network
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.reader import MappedWeights
-from modules.exceptions import NotFoundError
+from modules.exceptions import NotFoundError, WebuiError
 from modules.networks.approx_decoder import ApproxDecoder
 from modules.networks.taesd import TinyDecoder, TinyEncoder
 from modules.runtime.device import Runtime
@@ -56,6 +57,19 @@ class SmallVaes:
     def encoder(self, model: LoadedModel) -> TinyEncoder:
         """TAESD's encoder; raises as :meth:`decoder` does."""
         return self._network(TinyEncoder, "TAESD", model, f"{model.family.tiny_vae}_encoder.pth")
+
+    def attach(self, model: LoadedModel, *, encode: bool, decode: bool) -> LoadedModel:
+        """The model with TAESD in its VAE's place; what cannot be had is said in its notes."""
+        tiny_encoder, tiny_decoder, notes = None, None, []
+        try:
+            tiny_encoder = self.encoder(model) if encode else None
+        except WebuiError as reason:
+            notes.append(f"The source was encoded by the VAE itself. {reason}")
+        try:
+            tiny_decoder = self.decoder(model) if decode else None
+        except WebuiError as reason:
+            notes.append(f"The picture was decoded by the VAE itself. {reason}")
+        return replace(model, tiny_encoder=tiny_encoder, tiny_decoder=tiny_decoder, notes=tuple(notes))
 
     def approx(self, model: LoadedModel) -> ApproxDecoder:
         """The network of "Approx NN" previews; raises as :meth:`decoder` does."""

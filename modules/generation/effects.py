@@ -39,12 +39,17 @@ Stage = Literal["first", "hires"]
 
 @dataclass(frozen=True)
 class ModelKey:
-    """Which weights an image needs: checkpoint and VAE by path ("" is the VAE baked in), and patches."""
+    """Which weights an image needs: checkpoint and VAE by path ("" is the VAE baked in), and patches.
+
+    ``tiny_encoder`` and ``tiny_decoder`` put TAESD in the VAE's place.
+    """
 
     checkpoint: str
     vae: str = ""
     patches: tuple[Patch, ...] = ()
     tiling: bool = False
+    tiny_encoder: bool = False
+    tiny_decoder: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ class ImageFacts:
         emphasised: the prompts use emphasis.
         uses_mask_conditioning: an inpainting checkpoint saw the mask.
         edits_images: the checkpoint takes an image CFG scale.
+        vae_methods: ``VAE Encoder`` and ``VAE Decoder`` where it was not the VAE itself.
         comments: what could not be honoured, one sentence each.
     """
 
@@ -118,6 +124,7 @@ class ImageFacts:
     emphasised: bool = False
     uses_mask_conditioning: bool = False
     edits_images: bool = False
+    vae_methods: tuple[tuple[str, str], ...] = ()
     comments: tuple[str, ...] = ()
 
 

@@ -6,6 +6,7 @@ from modules.adapters.network_catalog import lora_hashes
 from modules.adapters.patches import patch_comments
 from modules.checkpoints.model import LoadedModel
 from modules.generation.effects import ImageFacts
+from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.generation.story import Story
 
 __all__ = ["gather_facts", "merge_facts"]
@@ -19,10 +20,25 @@ def gather_facts(story: Story, model: LoadedModel, prompts: ImageFacts) -> Image
     return replace(
         prompts,
         adapters=loras + prompts.adapters,
-        comments=patch_comments(model) + prompts.comments,
+        comments=patch_comments(model) + model.notes + prompts.comments,
+        vae_methods=_vae_methods(story, model),
         uses_mask_conditioning=model.family.extra_channels == "inpaint",
         edits_images=model.family.extra_channels == "edit",
     )
+
+
+def _vae_methods(story: Story, model: LoadedModel) -> tuple[tuple[str, str], ...]:
+    """What stood in for the VAE; an encoder that was not used is not mentioned."""
+    hires = story.plan.hires
+    encodes = story.plan.request.image_to_image is not None or (
+        hires is not None and hires.upscaler not in LATENT_UPSCALERS
+    )
+    methods = []
+    if encodes and model.tiny_encoder is not None:
+        methods.append(("VAE Encoder", "TAESD"))
+    if model.tiny_decoder is not None:
+        methods.append(("VAE Decoder", "TAESD"))
+    return tuple(methods)
 
 
 def merge_facts(first: ImageFacts, second: ImageFacts) -> ImageFacts:

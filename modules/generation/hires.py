@@ -9,6 +9,7 @@ from torch import Tensor
 
 from modules.generation.effects import Answer, Effect, ImageFacts, use_model
 from modules.generation.facts import merge_facts
+from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.generation.image_conditioning import source_conditioning
 from modules.generation.latents import decode_latent, encode_pixels, pixels_to_tensor
 from modules.generation.passes import ImagePass, PassResult, PassStart, run_pass
@@ -17,16 +18,7 @@ from modules.generation.sources import find_upscaler
 from modules.generation.story import Story, StoryRoom
 from modules.imaging.resize import ResizeMode, resize_image
 
-__all__ = ["LATENT_UPSCALERS", "hires_pass"]
-
-LATENT_UPSCALERS: dict[str, tuple[str, bool]] = {  # name -> torch's interpolation mode, antialias
-    "Latent": ("bilinear", False),
-    "Latent (antialiased)": ("bilinear", True),
-    "Latent (bicubic)": ("bicubic", False),
-    "Latent (bicubic antialiased)": ("bicubic", True),
-    "Latent (nearest)": ("nearest", False),
-    "Latent (nearest-exact)": ("nearest-exact", False),
-}
+__all__ = ["hires_pass"]
 
 
 def hires_pass(

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from modules.domain.request import Hires
 
-__all__ = ["HiresSize", "hires_size"]
+__all__ = ["LATENT_UPSCALERS", "HiresSize", "hires_size"]
+
+LATENT_UPSCALERS: dict[str, tuple[str, bool]] = {  # name -> torch's interpolation mode, antialias
+    "Latent": ("bilinear", False),
+    "Latent (antialiased)": ("bilinear", True),
+    "Latent (bicubic)": ("bicubic", False),
+    "Latent (bicubic antialiased)": ("bicubic", True),
+    "Latent (nearest)": ("nearest", False),
+    "Latent (nearest-exact)": ("nearest-exact", False),
+}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from modules.checkpoints.catalog import ModelCatalog
 from modules.checkpoints.files import CheckpointFile, VaeFile
 from modules.checkpoints.loader import load_model
 from modules.checkpoints.model import LoadedModel
+from modules.checkpoints.small_vaes import SmallVaes
 from modules.generation.effects import ModelKey
 from modules.runtime.device import Runtime
 
@@ -31,12 +32,14 @@ class ModelPool:
         self,
         catalog: ModelCatalog,
         runtime: Runtime,
+        small_vaes: SmallVaes,
         *,
         capacity: int = 1,
         on_drop: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalog = catalog
         self._runtime = runtime
+        self._small_vaes = small_vaes
         self._capacity = capacity
         self._on_drop = on_drop
         self._loaded: OrderedDict[tuple[str, str], LoadedModel] = OrderedDict()
@@ -71,6 +74,8 @@ class ModelPool:
             apply_patches(model, key.patches)
             model.set_tiling(key.tiling)
             self._in_force[identity] = wanted
+        if key.tiny_encoder or key.tiny_decoder:
+            return self._small_vaes.attach(model, encode=key.tiny_encoder, decode=key.tiny_decoder)
         return model
 
     def unload(self) -> None:

@@ -62,6 +62,7 @@ def extra_parameters(plan: GenerationPlan, facts: ImageFacts) -> dict[str, objec
         _emphasis(plan.settings, facts),
         _sampler(plan, spec),
         _inpaint(plan),
+        dict(facts.vae_methods),
     )
     merged: dict[str, object] = {}
     for part in parts:

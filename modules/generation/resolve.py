@@ -1,7 +1,7 @@
 """End all defaults: from what was asked to what will be done. Errors are raised here, before the device."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.checkpoints.catalog import ModelCatalog
@@ -76,7 +76,14 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
     patches, missing = catalogs.networks.patches_for(networks)
     comments += missing
     tiling = settings.tiling if request.tiling is None else request.tiling
-    model = ModelKey(str(checkpoint.path), "" if vae is None else str(vae.path), patches, tiling)
+    model = ModelKey(
+        str(checkpoint.path),
+        "" if vae is None else str(vae.path),
+        patches,
+        tiling,
+        tiny_encoder=settings.sd_vae_encode_method == "TAESD",
+        tiny_decoder=settings.sd_vae_decode_method == "TAESD",
+    )
     return GenerationPlan(
         request=request,
         settings=settings,
@@ -194,7 +201,7 @@ def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: C
         upscale_height=size.upscale_height,
         crop_x=size.crop_x,
         crop_y=size.crop_y,
-        model=ModelKey(str(other.path), base.model.vae, patches, base.model.tiling),
+        model=replace(base.model, checkpoint=str(other.path), patches=patches),
         checkpoint=_weights(other),
     )
 
@@ -225,7 +232,7 @@ def _refiner(
         which = settings.hires_fix_refiner_pass
         first, hires = which != "second pass", which != "first pass"
     return RefinerPlan(
-        ModelKey(str(file.path), model.vae, model.patches, model.tiling),
+        replace(model, checkpoint=str(file.path)),
         _weights(file),
         asked.switch_at,
         in_first=first,

@@ -6,7 +6,7 @@ from modules.checkpoints.loader import detect_checkpoint
 from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
 from modules.exceptions import WebuiError
-from modules.generation.hires import LATENT_UPSCALERS
+from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.imaging.upscale import PLAIN_UPSCALERS
 from modules.services import Services
 from modules.webui.request_builder import AUTOMATIC
