@@ -131,6 +131,22 @@ class NetworkCatalog:
         """All hypernetworks, by name."""
         return tuple(sorted(self._listing.hypernetworks.values(), key=lambda file: file.name.lower()))
 
+    def knows(self, kind: str, name: str) -> bool:
+        """Whether a tag of a prompt names a file that was there at the last look at the folders."""
+        find = self._known_hypernetwork if kind == "hypernet" else self._known_lora
+        return kind in (*LORA_TAGS, "hypernet") and find(name) is not None
+
+    def prompt_name(self, file: NetworkFile, *, prefer_alias: bool) -> str:
+        """What to call a LoRA-like file in a prompt: its alias if it is wanted and belongs to it alone."""
+        alias = file.alias
+        is_its_own = prefer_alias and alias.lower() not in self._listing.ambiguous
+        return alias if is_its_own and self._known_lora(alias) == file else file.name
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where LoRA-like files and hypernetworks are looked for."""
+        return (*self._lora_folders, *self._hypernetwork_folders)
+
     def find_lora(self, name: str) -> NetworkFile:
         """Find a LoRA-like file by its name or alias; an alias shared by several files finds none.
 

@@ -6,6 +6,7 @@ Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Uni
 
 import gzip
 import html
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -91,6 +92,23 @@ class ClipTokenizer:
         """Token ids of a text, without start and end token and without a limit."""
         ids: list[int] = self._tokenizer.encode(self.clean(text), add_special_tokens=False).ids
         return ids
+
+    def encode_with_spans(self, text: str) -> list[tuple[int, int, int]]:
+        """Token ids of a text, each with the start and the end of what it stands for in ``text``.
+
+        Where cleaning changes the length of a word, its tokens stand for the whole word. Empty if the words
+        of the text alone do not give its tokens, which only a repair across words can cause.
+        """
+        found: list[tuple[int, int, int]] = []
+        for word in re.finditer(r"\S+", text):
+            cleaned = self.clean(word.group())
+            encoding = self._tokenizer.encode(cleaned, add_special_tokens=False)
+            exact = len(cleaned) == len(word.group())
+            found += [
+                (token, word.start() + (start if exact else 0), word.start() + end if exact else word.end())
+                for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+            ]
+        return found if [token for token, _, _ in found] == self.encode(text) else []
 
     def clean(self, text: str) -> str:
         """Repair broken Unicode, join blanks, lower the case."""

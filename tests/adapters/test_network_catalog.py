@@ -164,3 +164,23 @@ def test_a_pickled_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> Non
     patches, (comment,) = catalog_of(tmp_path).patches_for(extract_extra_networks("<lora:bad:1>")[1])
     assert patches == ()
     assert comment.startswith('"bad" was not used: was refused')
+
+
+def test_a_name_that_is_known_is_known_without_looking_at_the_disk(tmp_path: Path) -> None:
+    write(tmp_path / "Lora", "one", ss_output_name="Uno")
+    catalog = catalog_of(tmp_path)
+    write(tmp_path / "Lora", "late")
+    assert [catalog.knows("lora", name) for name in ("one", "Uno", "late")] == [True, True, False]
+    assert catalog.knows("lyco", "one")
+    assert not catalog.knows("hypernet", "one")
+    assert not catalog.knows("other", "one")
+
+
+def test_prompts_use_the_alias_only_where_it_means_one_file(tmp_path: Path) -> None:
+    write(tmp_path / "Lora", "one", ss_output_name="Uno")
+    write(tmp_path / "Lora", "two", ss_output_name="Same")
+    write(tmp_path / "Lora", "three", ss_output_name="Same")
+    catalog = catalog_of(tmp_path)
+    names = {file.name: catalog.prompt_name(file, prefer_alias=True) for file in catalog.loras()}
+    assert names == {"one": "Uno", "two": "two", "three": "three"}
+    assert catalog.prompt_name(catalog.find_lora("one"), prefer_alias=False) == "one"
