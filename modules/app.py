@@ -115,7 +115,8 @@ def run(options: LaunchOptions) -> int:
     startup.mark("services")
     lifecycle = Lifecycle()
     app = create_app(services, access, lifecycle, startup)
-    mount(app, services, current_user=lambda request: caller_of(request).name)
+    if options.page:
+        mount(app, services, current_user=lambda request: caller_of(request).name)
     services.runner.start()
     startup.mark("page")
 
@@ -123,7 +124,7 @@ def run(options: LaunchOptions) -> int:
         startup.mark("server")
         url = login_url(access, listener)
         log.info("ready: %s", url)
-        if options.open_browser:
+        if options.open_browser and options.page:
             show_page(url)
 
     tls = (options.tls_certfile, options.tls_keyfile)

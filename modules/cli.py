@@ -14,6 +14,7 @@ __all__ = ["PATIENT_THREADS", "build_parser", "launch_options", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
+PORT, API_PORT = 7860, 7861  # A1111's, with the page and without it
 # Idle worker threads sleep instead of spinning: beside one other busy program a picture of the embedded model
 # takes 3 s on two cores instead of 22, and the bits are the same
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
@@ -61,13 +62,18 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("server")
-    group.add_argument("--port", type=int, default=7860)
+    group.add_argument("--port", type=int, help="7860; with --nowebui 7861")
     group.add_argument("--listen", action="store_true", help="serve the network, with users or tokens only")
     group.add_argument("--server-name", help="address to bind instead of 127.0.0.1")
     group.add_argument("--allowed-host", action="append", default=[], help="one more Host name to answer to")
     group.add_argument("--api", action="store_true", help="open /sdapi/v1 to programs on this machine")
+    group.add_argument("--nowebui", action="store_true", help="serve the API alone; opens it as --api does")
     group.add_argument("--api-auth", default="", help="user:password[,user:password] for the API")
     group.add_argument("--api-server-stop", action="store_true", help="allow stopping the server by API")
+    group.add_argument(
+        "--cors-allow-origins", default="", help="sites whose pages may call: https://a.example[,...]"
+    )
+    group.add_argument("--cors-allow-origins-regex", help="the same as a regular expression")
     group.add_argument("--tls-certfile", type=Path)
     group.add_argument("--tls-keyfile", type=Path)
     group.add_argument("--no-browser", action="store_true", help="do not open the page")
@@ -101,11 +107,14 @@ def launch_options(arguments: argparse.Namespace) -> LaunchOptions:
     return LaunchOptions(
         folders=folders,
         host=arguments.server_name or (ANY_ADDRESS if arguments.listen else LOOPBACK),
-        port=arguments.port,
+        port=arguments.port if arguments.port is not None else API_PORT if arguments.nowebui else PORT,
         listen=arguments.listen,
-        api=arguments.api,
+        api=arguments.api or arguments.nowebui,
+        page=not arguments.nowebui,
         api_auth=_credentials(arguments.api_auth),
         api_server_stop=arguments.api_server_stop,
+        cors_origins=tuple(part.strip() for part in arguments.cors_allow_origins.split(",") if part.strip()),
+        cors_origins_regex=arguments.cors_allow_origins_regex,
         device=arguments.device,
         precision=arguments.precision,
         attention=arguments.attention,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from modules.server.accounts import AccountStore
 from modules.server.failure_limit import FailureLimit
 from modules.server.identity import LOCAL, Principal
+from modules.server.origins import OriginRule
 
 __all__ = ["Access", "HostRule", "LoginLinks", "Refusal", "is_loopback"]
 
@@ -103,6 +104,7 @@ class Access:
         api_open: ``--api``: local programs may use A1111's routes without credentials.
         basic: user name -> password of ``--api-auth``.
         tls: cookies are marked Secure.
+        origins: other sites whose pages may call.
         max_body: largest request body in bytes.
     """
 
@@ -112,6 +114,7 @@ class Access:
     api_open: bool = False
     basic: Mapping[str, str] = field(default_factory=dict)
     tls: bool = False
+    origins: OriginRule = field(default_factory=OriginRule)
     port: int = 7860
     max_body: int = 256 * 2**20  # a dozen large pictures as base64
     links: LoginLinks = field(default_factory=LoginLinks)

@@ -31,7 +31,7 @@ from modules.server.v1.jobs import jobs_router
 from modules.server.v1.settings import settings_router
 from modules.services import Services
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "include_routes"]
 
 
 def create_app(
@@ -49,13 +49,21 @@ def create_app(
         startup: times of the start so far, for those who ask.
     """
     app = GuardedApp(access, title="Studio for Stable Diffusion", version=VERSION)
+    app.include_router(login_router(access))
+    include_routes(app, services, startup or StartupTimes())
+    if lifecycle is not None and services.options.api_server_stop:
+        app.include_router(stopping_router(lifecycle))
+    return app
+
+
+def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> None:
+    """Put all routes into an application that knows who calls (``request.state.principal``)."""
     install_error_handlers(app)
     tasks = TaskNames()
     folders = services.options.folders
     for router in (
-        login_router(access),
         health_router(),
-        docs_router(),
+        docs_router(at_root=not services.options.page),
         files_router(services.jobs),
         languages_router(LanguageCatalog.of(folders.data.parent, folders.extensions)),
         generation_router(services, tasks),
@@ -65,7 +73,7 @@ def create_app(
         pictures_router(),
         extras_router(services),
         maintenance_router(services),
-        internal_router(services, startup or StartupTimes()),
+        internal_router(services, startup),
         extra_networks_router(services),
         adapters_router(services),
         scripts_router(),
@@ -73,6 +81,3 @@ def create_app(
         settings_router(services),
     ):
         app.include_router(router)
-    if lifecycle is not None and services.options.api_server_stop:
-        app.include_router(stopping_router(lifecycle))
-    return app

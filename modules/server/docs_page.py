@@ -36,8 +36,8 @@ pre {{ overflow-x: auto; border: 1px solid var(--line); border-radius: .4rem; pa
 {content}</body></html>"""
 
 
-def docs_router() -> APIRouter:
-    """Routes ``/docs`` and ``/redoc``."""
+def docs_router(*, at_root: bool = False) -> APIRouter:
+    """Routes ``/docs`` and ``/redoc``; ``at_root`` leads there from ``/`` too, where there is no page."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/docs", response_class=HTMLResponse)
@@ -50,6 +50,8 @@ def docs_router() -> APIRouter:
         """The other address under which A1111 shows its API."""
         return RedirectResponse("/docs", 307)
 
+    if at_root:
+        router.add_api_route("/", redoc)
     return router
 
 

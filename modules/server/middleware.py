@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.server.access import Access, Refusal
+from modules.server.compression import Compression
 from modules.server.gradio_sessions import GradioSessions
 from modules.server.identity import Principal
 
@@ -62,9 +63,10 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send, self._access.max_body)
         headers = Headers(scope=scope)
-        answer = self._refuse_at_the_door(scope, headers) or self._identify(scope, headers)
+        origin = self._allowed_origin(scope, headers)
+        exchange = _Exchange(receive, send, self._access.max_body, self._cors(scope, headers, origin))
+        answer = self._refuse_at_the_door(scope, headers, origin) or self._identify(scope, headers)
         if isinstance(answer, Response):
             await _answer(answer, scope, exchange)
             return
@@ -81,7 +83,18 @@ class Guard:
         if exchange.is_too_large and not exchange.has_started:
             await _answer(self._too_large(), scope, exchange, last=True)
 
-    def _refuse_at_the_door(self, scope: Scope, headers: Headers) -> Response | None:
+    def _allowed_origin(self, scope: Scope, headers: Headers) -> str:
+        """The foreign site that calls, if the administrator allows it; "" otherwise."""
+        origin = headers.get("origin", "")
+        return origin if scope["type"] == "http" and self._access.origins.allows(origin) else ""
+
+    def _cors(self, scope: Scope, headers: Headers, origin: str) -> Mapping[str, str]:
+        if origin and _is_preflight(scope, headers):
+            names = headers.get("access-control-request-headers", "")
+            return self._access.origins.preflight_headers(origin, names)
+        return self._access.origins.headers(origin) if origin else {}
+
+    def _refuse_at_the_door(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
         host = headers.get("host", "")
         if not self._access.hosts.allows(host):
             return _error(403, "this server does not go by that name; see --allowed-host")
@@ -90,7 +103,9 @@ class Guard:
             return _error(400, "Content-Length is not a number")
         if int(length) > self._access.max_body:
             return self._too_large()
-        if not _same_origin(scope, headers, host):
+        if origin and _is_preflight(scope, headers):
+            return Response()
+        if not origin and not _same_origin(scope, headers, host):
             return _error(403, "requests from other sites are refused")
         return None
 
@@ -124,7 +139,12 @@ class GuardedApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the guard around everything, the handler of unexpected errors included."""
-        return Guard(super().build_middleware_stack(), self._access)
+        return Guard(Compression(super().build_middleware_stack()), self._access)
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    """Whether a browser only asks if it may send a request."""
+    return scope["method"] == "OPTIONS" and "access-control-request-method" in headers
 
 
 def _same_origin(scope: Scope, headers: Mapping[str, str], host: str) -> bool:
@@ -181,13 +201,14 @@ class _Exchange:
 
     ``receive`` bounds bodies that came without a length: to the application the client then seems gone,
     and what it still says is dropped, so that the guard can answer. ``send`` adds security headers and
-    the time taken, and drops Gradio's CORS headers.
+    the time taken, and puts the CORS headers that the administrator wants in place of Gradio's.
     """
 
-    def __init__(self, receive: Receive, send: Send, max_body: int) -> None:
+    def __init__(self, receive: Receive, send: Send, max_body: int, cors: Mapping[str, str]) -> None:
         self._receive = receive
         self._send = send
         self._left = max_body
+        self._cors = cors
         self._started = time.perf_counter()
         self.has_started = False
         self.is_too_large = False
@@ -216,6 +237,8 @@ class _Exchange:
                 del headers[name]
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+            for name, value in self._cors.items():
+                headers[name] = value
             headers["x-process-time"] = f"{time.perf_counter() - self._started:.4f}"
             message = {**message, "headers": headers.raw}
         await self._send(message)

@@ -19,6 +19,7 @@ from modules.exceptions import WebuiError
 from modules.server.access import Access, HostRule, is_loopback
 from modules.server.accounts import AccountStore
 from modules.server.lifecycle import Lifecycle
+from modules.server.origins import parse_origins
 from modules.server.supervisor import is_restarted, is_supervised
 from modules.settings.launch import LaunchOptions
 
@@ -67,10 +68,15 @@ def open_access(options: LaunchOptions, listener: socket.socket) -> Access:
     """Who may call, decided from the address that the socket is really bound to.
 
     Raises:
-        RefusedToStartError: the network could reach the server, but nobody could log in.
+        RefusedToStartError: the network could reach the server, but nobody could log in; or a site that
+            should be let in has no proper name.
     """
     address, port = listener.getsockname()[:2]
     loopback = is_loopback(address)
+    try:
+        origins = parse_origins(options.cors_origins, options.cors_origins_regex)
+    except ValueError as error:
+        raise RefusedToStartError(f"--cors-allow-origins: {error}") from error
     names = {name.lower() for name in options.allowed_hosts} | _LOCAL_NAMES
     if not loopback:
         machine = socket.gethostname().lower()
@@ -82,6 +88,7 @@ def open_access(options: LaunchOptions, listener: socket.socket) -> Access:
         api_open=options.api,
         basic=dict(options.api_auth),
         tls=options.tls_certfile is not None,
+        origins=origins,
         port=port,
     )
     if not loopback and not access.has_credentials():

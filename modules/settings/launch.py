@@ -47,7 +47,9 @@ class LaunchOptions:
     Attributes:
         host, port: where the server binds; ``listen`` means another address than loopback.
         api: opens /sdapi/v1 to local clients on a loopback bind.
+        page: whether the page is served beside the API.
         api_auth: ``(user, password)`` pairs for HTTP Basic on the API.
+        cors_origins, cors_origins_regex: other sites whose pages may call the API.
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
         precision: "auto", "full" (fp32 everywhere) or "half".
         checkpoint: checkpoint to load at start, by any of its names; None is the setting's.
@@ -59,8 +61,11 @@ class LaunchOptions:
     port: int = 7860
     listen: bool = False
     api: bool = False
+    page: bool = True
     api_auth: tuple[tuple[str, str], ...] = ()
     api_server_stop: bool = False
+    cors_origins: tuple[str, ...] = ()
+    cors_origins_regex: str | None = None
     device: str = "auto"
     precision: Literal["auto", "full", "half"] = "auto"
     attention: Literal["auto", "sdpa", "sliced", "xformers"] = "auto"

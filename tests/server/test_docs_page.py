@@ -1,9 +1,11 @@
 """The API's page for people: complete, without scripts, without foreign addresses."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from modules.server.docs_page import render_docs
+from modules.server.identity import LOCAL
 from tests.server.studio import Studio, open_studio
 
 
@@ -35,3 +37,11 @@ def test_texts_of_a_document_are_no_html() -> None:
     page = render_docs(document)
     assert "<script" not in page
     assert "/&lt;x&gt;" in page
+
+
+def test_without_a_page_the_address_itself_leads_to_the_api(studio: Studio) -> None:
+    options = replace(studio.services.options, page=False)
+    studio.services = replace(studio.services, options=options)
+    session = studio.access.accounts.open_session(LOCAL)
+    answer = studio.get("/", headers={"cookie": f"{studio.access.cookie}={session}"})
+    assert answer.headers["location"] == "/docs"

@@ -1,0 +1,72 @@
+"""Smaller answers: lists, options and pages are compressed for clients that ask for it.
+
+Answers of more than 512 KiB, which are pictures as base64, are sent as they are: compressing a picture a
+second time takes longer than sending it, on the machine itself and in a local network alike.
+"""
+
+import gzip
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Compression"]
+
+SMALLEST = 1000  # bytes; A1111's
+LARGEST = 512 * 1024  # bytes
+LEVEL = 5  # within 3 % of the best on JSON, at a third of its time
+_TYPES = ("application/json", "text/html", "text/plain", "text/css", "text/javascript")
+
+
+class Compression:
+    """ASGI middleware that compresses whole answers of known length; streams pass untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        accepts = scope["type"] == "http" and "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        if not accepts or scope["method"] == "HEAD":
+            await self._app(scope, receive, send)
+            return
+        await self._app(scope, receive, _Answer(send).send)
+
+
+class _Answer:
+    """Holds an answer back until it is whole, if it is one to be compressed."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        """Take a message from the application."""
+        if message["type"] == "http.response.start" and _is_wanted(Headers(raw=list(message["headers"]))):
+            self._start = message
+            return
+        if self._start is None or message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body", False):
+            return
+        start, self._start = self._start, None
+        compressed = gzip.compress(self._body, LEVEL, mtime=0)
+        headers = MutableHeaders(raw=list(start["headers"]))
+        headers["content-encoding"] = "gzip"
+        headers["content-length"] = str(len(compressed))
+        headers.add_vary_header("Accept-Encoding")
+        await self._send({**start, "headers": headers.raw})
+        await self._send({"type": "http.response.body", "body": compressed})
+
+
+def _is_wanted(headers: Headers) -> bool:
+    length = headers.get("content-length", "")
+    kind = headers.get("content-type", "").partition(";")[0]
+    return (
+        "content-encoding" not in headers
+        and kind in _TYPES
+        and length.isdigit()
+        and SMALLEST <= int(length) <= LARGEST
+    )
