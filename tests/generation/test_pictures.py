@@ -274,3 +274,7 @@ def test_previews_appear_before_the_picture(services: Services) -> None:
             seen.add(view.preview_version)
         time.sleep(0.005)
     assert len(seen) >= 2
+
+
+def test_nothing_is_drawn_for_nobody(services: Services) -> None:
+    assert finished(services, services.jobs.submit(GenerationRequest.model_validate(BASE), "artist")).preview is None
