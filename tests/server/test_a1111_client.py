@@ -12,6 +12,7 @@ from tests.server.studio import open_studio
 from tests.server.test_run import serving
 
 RED = Image.new("RGB", (64, 64), "red")
+MASK = Image.new("L", (64, 64), 255)
 LISTS = (
     "get_samplers", "get_schedulers", "get_sd_vae", "get_upscalers", "get_latent_upscale_modes", "get_loras",
     "get_sd_models", "get_hypernetworks", "get_face_restorers", "get_realesrgan_models", "get_prompt_styles",
@@ -70,6 +71,80 @@ def test_it_reads_every_list(client: webuiapi.WebUIApi, method: str) -> None:
 @pytest.mark.parametrize("method", TABLES)
 def test_it_reads_every_table(client: webuiapi.WebUIApi, method: str) -> None:
     assert "error" not in getattr(client, method)()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sampler_name": "DPM++ 2M Karras"}, {"sampler_name": "Euler a", "scheduler": "Exponential"},
+        {"sampler_index": "k_euler"}, {"tiling": True}, {"restore_faces": False}, {"n_iter": 2},
+        {"subseed": 3, "subseed_strength": 0.3}, {"seed_resize_from_h": 64, "seed_resize_from_w": 64},
+        {"cfg_scale": 0.5, "eta": 0.3}, {"s_churn": 0.1, "s_tmin": 0.1, "s_noise": 1.01},
+        {"override_settings": {"CLIP_stop_at_last_layers": 2, "samples_format": "jpg"}},
+        {"script_name": None, "script_args": []}, {"alwayson_scripts": {"Sampler": {"args": []}}},
+        {"save_images": True}, {"send_images": False}, {"styles": ["unknown"]}, {"do_not_save_grid": True},
+    ],
+    ids=", ".join,
+)  # fmt: skip
+def test_its_arguments_of_txt2img_are_understood(
+    client: webuiapi.WebUIApi, changes: dict[str, object]
+) -> None:
+    result = client.txt2img(prompt="a cat", negative_prompt="dog", seed=5, width=64, height=64, **changes)
+    expected = 0 if changes.get("send_images") is False else changes.get("n_iter", 1)
+    assert len(result.images) == expected
+    assert result.info["prompt"] == "a cat"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resize_mode": 1}, {"resize_mode": 3, "denoising_strength": 0.2}, {"image_cfg_scale": 1.5},
+        {"mask_image": MASK, "inpainting_fill": 2, "mask_blur": 2}, {"include_init_images": True},
+        {"mask_image": MASK, "inpaint_full_res": True, "inpaint_full_res_padding": 8},
+        {"mask_image": MASK, "inpainting_mask_invert": 1}, {"initial_noise_multiplier": 0.9},
+    ],
+    ids=", ".join,
+)  # fmt: skip
+def test_its_arguments_of_img2img_are_understood(
+    client: webuiapi.WebUIApi, changes: dict[str, object]
+) -> None:
+    result = client.img2img(images=[RED], prompt="a cat", seed=5, width=64, height=64, **changes)
+    assert len(result.images) == 1
+
+
+def test_it_cuts_and_blends_enlarged_pictures(client: webuiapi.WebUIApi) -> None:
+    asked = {"resize_mode": 1, "upscaling_resize_w": 96, "upscaling_resize_h": 40, "upscaler_2": "Nearest"}
+    for crop, size in ((True, (96, 40)), (False, (96, 96))):
+        result = client.extra_single_image(
+            RED, upscaler_1="Lanczos", upscaling_crop=crop, extras_upscaler_2_visibility=0.4, **asked
+        )
+        assert result.image.size == size
+
+
+def test_it_is_told_what_is_missing_to_describe_a_picture(client: webuiapi.WebUIApi) -> None:
+    for model in ("clip", "deepdanbooru"):
+        with pytest.raises(RuntimeError, match="installed") as told:
+            client.interrogate(RED, model=model)
+        assert told.value.args[0] == 404
+
+
+def test_its_own_paths_lead_where_they_should(client: webuiapi.WebUIApi) -> None:
+    assert client.custom_get("sdapi/v1/options", baseurl=False)["samples_format"] == "png"
+    assert client.custom_get("samplers", baseurl=True)
+    assert client.custom_post("txt2img", {"steps": 1, "width": 64, "height": 64}, baseurl=True).image
+
+
+def test_it_logs_in_with_a_name_and_a_password(tmp_path: Path) -> None:
+    with (
+        open_studio(tmp_path, basic={"bot": "a long password"}) as studio,
+        serving(studio, Lifecycle()) as url,
+    ):
+        api = webuiapi.WebUIApi(port=int(url.rsplit(":", 1)[1]), steps=1)
+        with pytest.raises(RuntimeError, match="401"):
+            api.txt2img(prompt="a cat", width=64, height=64)
+        api.set_auth("bot", "a long password")
+        assert len(api.txt2img(prompt="a cat", width=64, height=64).images) == 1
+        api.session.close()
 
 
 def test_it_steers_and_waits(client: webuiapi.WebUIApi) -> None:
