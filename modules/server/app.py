@@ -28,7 +28,12 @@ from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
 from modules.server.startup import StartupTimes
 from modules.server.v1.jobs import jobs_router
+from modules.server.v1.networks import networks_router
+from modules.server.v1.page import page_router
+from modules.server.v1.prompts import prompts_router
+from modules.server.v1.queue import queue_router
 from modules.server.v1.settings import settings_router
+from modules.server.v1.styles import styles_router
 from modules.services import Services
 
 __all__ = ["create_app", "include_routes"]
@@ -79,5 +84,10 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         scripts_router(),
         jobs_router(services),
         settings_router(services),
+        networks_router(services),
+        page_router(services),
+        prompts_router(services),
+        queue_router(services.jobs),
+        styles_router(services),
     ):
         app.include_router(router)

@@ -32,7 +32,7 @@ class QuickSettings:
         form.add("setting_CLIP_stop_at_last_layers", self.clip_skip)
 
 
-def quick_settings(choices: FormChoices, language: Callable[[], object]) -> QuickSettings:
+def quick_settings(choices: FormChoices, language: Callable[[], object] = lambda: None) -> QuickSettings:
     """Lay the row out; ``language`` makes the choice of the language in it."""
     with gr.Row(elem_id="quicksettings"):
         gr.HTML(

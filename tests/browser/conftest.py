@@ -28,6 +28,7 @@ HARMLESS = (
     "Method not implemented",
     "net::ERR_ABORTED",
     "Failed to fetch",
+    "status of 422",  # a refused value is told beside its field
 )
 
 OpenPage = Callable[..., Page]

@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.middleware.base import RequestResponseEndpoint
 
-from modules.domain.languages import LanguageCatalog
-from modules.server.languages import languages_router
+from modules.server.app import include_routes
+from modules.server.identity import LOCAL
+from modules.server.startup import StartupTimes
 from modules.webui.mount import mount
 from tests.webui.fake_services import PaintingRunner, fake_services
 
@@ -18,11 +20,12 @@ def serve(port: int, root: Path, step_seconds: float) -> None:
     services = fake_services(root)
     app = FastAPI(docs_url=None, redoc_url=None)
 
-    @app.get("/files/{image_id}")
-    def picture(image_id: str) -> FileResponse:
-        return FileResponse(services.jobs.image(image_id).image.path, media_type="image/png")
+    @app.middleware("http")
+    async def know_the_caller(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        request.state.principal = LOCAL
+        return await call_next(request)
 
-    app.include_router(languages_router(LanguageCatalog()))
+    include_routes(app, services, StartupTimes())
     mount(app, services)
     PaintingRunner(services.jobs, services.options.folders.outputs, step_seconds=step_seconds).start()
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, cast
 
 from PIL import Image, ImageDraw, PngImagePlugin
 
+from modules.adapters.network_catalog import NetworkCatalog
+from modules.adapters.textual_inversion import EmbeddingCatalog
+from modules.checkpoints.catalog import ModelCatalog
 from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
@@ -59,27 +62,20 @@ class FakeCatalog:
         self.titles.append(f"new-{len(self.titles)}.safetensors [00000000]")
 
 
-class SimpleEmbeddings:
-    """No embeddings."""
-
-    version = 0
-
-    def names(self) -> tuple[str, ...]:
-        return ()
-
-
 def fake_services(root: Path) -> "Services":
     """What the page needs of ``Services``, over one temporary folder."""
     folders = Folders.below(root)
     folders.data.mkdir(parents=True, exist_ok=True)
     folders.outputs.mkdir(parents=True, exist_ok=True)
     jobs = JobService(JobQueue(folders.data / "jobs.sqlite"), JobBoard())
+    store = ModelCatalog(folders).store
     services = SimpleNamespace(
         options=LaunchOptions(folders=folders),
         settings=SettingsStore(folders.data / "config.json"),
         catalog=FakeCatalog(),
         styles=StyleCatalog([root / "styles.csv"]),
-        embeddings=SimpleEmbeddings(),
+        embeddings=EmbeddingCatalog((folders.embeddings,), store),
+        networks=NetworkCatalog((folders.models / "Lora",), (folders.models / "hypernetworks",), store),
         jobs=jobs,
         blobs=MemoryBlobs(),
     )

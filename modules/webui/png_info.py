@@ -1,0 +1,107 @@
+"""The tab PNG Info: what a picture's file says about its making, and where to take it."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+import gradio as gr
+
+from modules.exceptions import WebuiError
+from modules.imaging.metadata import ImageMetadata, read_metadata
+from modules.webui.kit import PageKit
+from modules.webui.messages import explain
+from modules.webui.tab import GenerationTab
+
+__all__ = ["describe_metadata", "png_info_tab"]
+
+NOTHING = "<p>This picture carries no generation parameters.</p>"
+
+
+def png_info_tab(kit: PageKit) -> None:
+    """Lay the tab out and wire it."""
+    with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"), gr.Row():
+        with gr.Column(scale=1, min_width=320):
+            picture = gr.File(
+                label="Picture whose parameters you want to read",
+                file_types=["image"],
+                type="filepath",
+                elem_id="pnginfo_image",
+                height=160,
+            )
+            shown = gr.Image(
+                type="filepath",
+                interactive=False,
+                show_label=False,
+                elem_id="pnginfo_preview",
+                buttons=[],
+                visible=False,
+            )
+        with gr.Column(scale=2, min_width=320):
+            with gr.Row(elem_id="pnginfo_send"):
+                buttons = {
+                    tab.name: gr.Button(
+                        f"Send to {tab.name}", size="sm", elem_id=f"pnginfo_send_to_{tab.name}"
+                    )
+                    for tab in kit.generation
+                }
+            infotext = gr.State("")
+            details = gr.HTML("", elem_id="html_info_pnginfo", apply_default_css=False)
+    picture.change(
+        _read, picture, [details, infotext, shown], show_progress="hidden", api_visibility="private"
+    )
+    for tab in kit.generation:
+        buttons[tab.name].click(
+            _send(kit, tab),
+            [infotext, picture],
+            [*tab.form.components, *tab.accordions.values(), kit.tabs],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+def describe_metadata(metadata: ImageMetadata) -> str:
+    """The texts of a picture as HTML; what the file says stands in it as text only."""
+    parts = []
+    if metadata.program:
+        parts.append(f"<p>{escape(f'Written by {metadata.program}; converted.')}</p>")
+    if metadata.infotext:
+        parts.append(_block("Parameters", metadata.infotext))
+    else:
+        parts.append(NOTHING)
+    if metadata.lost:
+        parts.append(_block("What has no counterpart here", "\n".join(metadata.lost)))
+    parts += [
+        _block(key, text, own=True) for key, text in metadata.items.items() if text != metadata.infotext
+    ]
+    return "".join(parts)
+
+
+def _block(title: str, text: str, *, own: bool = False) -> str:
+    heading = f'<h4 translate="no">{escape(title)}</h4>' if own else f"<h4>{escape(title)}</h4>"
+    return f'<section class="pnginfo-block">{heading}<pre translate="no">{escape(text)}</pre></section>'
+
+
+def _read(path: str | None) -> tuple[str, str, object]:
+    if not path:
+        return "", "", gr.Image(None, visible=False)
+    try:
+        metadata = read_metadata(Path(path).read_bytes())
+    except (WebuiError, OSError) as error:
+        return f'<p role="alert">{escape(explain(error).text)}</p>', "", gr.Image(None, visible=False)
+    return describe_metadata(metadata), metadata.infotext or "", gr.Image(path, visible=True)
+
+
+def _send(kit: PageKit, tab: GenerationTab) -> Callable[[str, str | None], list[object]]:
+    def send(infotext: str, path: str | None) -> list[object]:
+        if not path:
+            raise gr.Error("Choose a picture first.")
+        updates = kit.events.fill(tab, infotext)
+        if tab.picture:
+            place = tab.form.keys.index(tab.picture)
+            name = Path(path).name
+            value = {"path": path, "url": f"gradio_api/file={quote(path)}", "name": name}
+            updates[place] = {"image": value, "mask": ""}
+        return [*updates, gr.Tabs(selected=tab.name)]
+
+    return send
