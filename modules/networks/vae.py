@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.networks.shared_norm import GroupNorm
 from modules.runtime.attention import attention
 
 __all__ = ["AutoencoderKL", "Decoder", "Encoder", "VaeConfig"]
@@ -39,6 +40,11 @@ class VaeConfig:
     def factor(self) -> int:
         """Pixels a latent cell, along one side."""
         return int(2 ** (len(self.channel_mult) - 1))
+
+    @property
+    def fine_levels(self) -> int:
+        """Levels that need much memory; the others need an eighth of it together, whatever the size."""
+        return min(3, len(self.channel_mult) - 1)
 
     @property
     def level_channels(self) -> tuple[int, ...]:
@@ -168,6 +174,7 @@ class Encoder(nn.Module):
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
         widths = config.level_channels
+        self.fine_levels = config.fine_levels
         self.conv_in = nn.Conv2d(3, config.channels, 3, padding=1)
         self.down = nn.ModuleList()
         channels = config.channels
@@ -180,8 +187,18 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) in -1..1 to (B, 2Z, H/f, W/f)."""
-        h = self.conv_in(x)
-        for level in self.down:
+        return self.coarse(self.fine(x))
+
+    def fine(self, x: Tensor) -> Tensor:
+        """The large levels, which see only what is near: (B, 3, H, W) to (B, C, p*H/f, p*W/f)."""
+        h: Tensor = self.conv_in(x)
+        for level in self.down[: self.fine_levels]:
+            h = level(h)
+        return h
+
+    def coarse(self, h: Tensor) -> Tensor:
+        """The rest, which sees the whole picture: (B, C, p*H/f, p*W/f) to (B, 2Z, H/f, W/f)."""
+        for level in self.down[self.fine_levels :]:
             h = level(h)
         out: Tensor = self.conv_out(F.silu(self.norm_out(self.mid(h))))
         return out
@@ -193,6 +210,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
         widths = config.level_channels
+        self.fine_levels = config.fine_levels
         self.conv_in = nn.Conv2d(config.latent_channels, widths[-1], 3, padding=1)
         self.mid = Middle(widths[-1], config.groups)
         coarser = (*widths[1:], widths[-1])
@@ -205,8 +223,18 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, Z, h, w) to (B, 3, h*f, w*f), about -1..1."""
-        h = self.mid(self.conv_in(z))
-        for level in reversed(self.up):
+        return self.fine(self.coarse(z))
+
+    def coarse(self, z: Tensor) -> Tensor:
+        """The small part, which sees the whole picture: (B, Z, h, w) to (B, C, p*h, p*w)."""
+        h: Tensor = self.mid(self.conv_in(z))
+        for level in reversed(self.up[self.fine_levels :]):
+            h = level(h)
+        return h
+
+    def fine(self, h: Tensor) -> Tensor:
+        """The large levels, which see only what is near: (B, C, p*h, p*w) to (B, 3, h*f, w*f)."""
+        for level in reversed(self.up[: self.fine_levels]):
             h = level(h)
         out: Tensor = self.conv_out(F.silu(self.norm_out(h)))
         return out
@@ -233,7 +261,11 @@ class AutoencoderKL(nn.Module):
         Returns:
             Mean and log variance, each (B, Z, H/f, W/f); the log variance lies in -30..20.
         """
-        mean, logvar = self.quant_conv(self.encoder(pixels)).chunk(2, dim=1)
+        return self.moments(self.encoder(pixels))
+
+    def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoder's output (B, 2Z, h, w) as mean and log variance, each (B, Z, h, w)."""
+        mean, logvar = self.quant_conv(h).chunk(2, dim=1)
         return mean, logvar.clamp(*_LOGVAR_RANGE)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -242,8 +274,8 @@ class AutoencoderKL(nn.Module):
         return out
 
 
-def _norm(groups: int, channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(groups, channels, eps=1e-6)  # the checkpoints were trained so
+def _norm(groups: int, channels: int) -> GroupNorm:
+    return GroupNorm(groups, channels, eps=1e-6)  # the checkpoints were trained so
 
 
 def _blocks(channels: int, out_channels: int, count: int, groups: int) -> nn.ModuleList:
