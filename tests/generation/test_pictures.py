@@ -277,4 +277,5 @@ def test_previews_appear_before_the_picture(services: Services) -> None:
 
 
 def test_nothing_is_drawn_for_nobody(services: Services) -> None:
-    assert finished(services, services.jobs.submit(GenerationRequest.model_validate(BASE), "artist")).preview is None
+    job = services.jobs.submit(GenerationRequest.model_validate(BASE), "artist")
+    assert finished(services, job).preview is None
