@@ -53,7 +53,7 @@ def files_router(jobs: JobService) -> APIRouter:
         """One finished picture: the saved file with its metadata, or a small version."""
         path = await run_in_threadpool(owned_picture, jobs, image_id, caller)
         if thumb is not None:
-            small = await run_in_threadpool(_thumbnail, path, thumb)
+            small = await run_in_threadpool(thumbnail, path, thumb)
             return Response(small, media_type="image/webp", headers=_HEADERS)
         with path.open("rb") as file:
             kind = picture_type(file.read(12))
@@ -68,7 +68,13 @@ def files_router(jobs: JobService) -> APIRouter:
     return router
 
 
-def _thumbnail(path: Path, side: int) -> bytes:
+def thumbnail(path: Path, side: int) -> bytes:
+    """A picture made small, as WebP.
+
+    Args:
+        path: a PNG, JPEG, WebP or AVIF file.
+        side: its longest side, in pixels.
+    """
     with Image.open(path, formats=("PNG", "JPEG", "WEBP", "AVIF")) as image:
         image.draft("RGB", (side, side))
         image.thumbnail((side, side))
