@@ -157,3 +157,26 @@ def test_no_text_whatever_makes_the_conversion_fail(parameters: dict[str, object
     made, _ = request(text)
 
     assert made.image_count == 1
+
+
+def test_what_only_forge_knows_is_named() -> None:
+    text = (
+        "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: DPM++ 2M SDE, Schedule type: Karras, "
+        "CFG scale: 3.5, Distilled CFG Scale: 3.5, Seed: 42, Size: 512x768, Model hash: 6ce0161689, "
+        "Model: v1-5, Denoising strength: 0.7, Hires CFG Scale: 7, Hires Module 1: Use same choices, "
+        "Hires upscale: 2, Hires upscaler: Latent, Module 1: ae, "
+        "Version: f2.0.1v1.10.1-previous-224-g900196889, Diffusion in Low Bits: bnb-nf4"
+    )
+    made, comments = request(text)
+
+    assert (made.sampler_name, made.scheduler, made.cfg_scale) == ("DPM++ 2M SDE", "Karras", 3.5)
+    assert made.hires is not None
+    assert (made.hires.scale, made.hires.denoising_strength) == (2.0, 0.7)
+    foreign = (
+        "Distilled CFG Scale",
+        "Hires CFG Scale",
+        "Hires Module 1",
+        "Module 1",
+        "Diffusion in Low Bits",
+    )
+    assert comments == tuple(f'"{key}" is not known here and was ignored' for key in foreign)

@@ -8,19 +8,11 @@ from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.samplers.spec import SamplerSpec
 from modules.diffusion.schedulers import SCHEDULERS
 from modules.exceptions import AdapterError
+from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.server.identity import Caller, Principal
 from modules.services import Services
 
 __all__ = ["listings_router"]
-
-LATENT_UPSCALE_MODES = (
-    "Latent",
-    "Latent (antialiased)",
-    "Latent (bicubic)",
-    "Latent (bicubic antialiased)",
-    "Latent (nearest)",
-    "Latent (nearest-exact)",
-)
 
 
 class _Listed(BaseModel):
@@ -172,7 +164,7 @@ def _add_methods(router: APIRouter) -> None:
     @router.get("/sdapi/v1/latent-upscale-modes")
     def latent_upscale_modes() -> list[NamedItem]:
         """Ways to enlarge a latent for the second pass."""
-        return [NamedItem(name=name) for name in LATENT_UPSCALE_MODES]
+        return [NamedItem(name=name) for name in LATENT_UPSCALERS]
 
     @router.get("/sdapi/v1/face-restorers")
     def face_restorers() -> list[FaceRestorerItem]:
