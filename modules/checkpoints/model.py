@@ -1,11 +1,12 @@
 """A checkpoint in memory."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from modules.checkpoints.execution import Execution, Place, UNetInput
 from modules.diffusion.schedule import NoiseSchedule
 from modules.families.family import Family, Prediction, PreviewMatrix
 from modules.networks.taesd import TinyDecoder, TinyEncoder
@@ -13,7 +14,6 @@ from modules.networks.text_encoder import TextEncoder
 from modules.networks.tiling import set_tiling
 from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL, VaeConfig
-from modules.runtime.attention import use_attention
 from modules.runtime.device import Runtime
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class LoadedModel:
         vae_file: the external VAE, None for the baked-in one.
         tiny_encoder, tiny_decoder: TAESD in the VAE's place, where it was asked for and can be had.
         notes: what was asked of the model and cannot be had, one sentence each.
+        execution: runs the networks within the memory there is.
     """
 
     file: "CheckpointFile"
@@ -54,6 +55,7 @@ class LoadedModel:
     tiny_encoder: TinyEncoder | None = None
     tiny_decoder: TinyDecoder | None = None
     notes: tuple[str, ...] = ()
+    execution: Execution = field(default_factory=Execution)
 
     @property
     def latent_channels(self) -> int:
@@ -94,7 +96,15 @@ class LoadedModel:
         set_tiling(self.unet, enabled)
         set_tiling(self.vae, enabled)
 
-    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None = None) -> Tensor:
+    def predict(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        vector: Tensor | None = None,
+        *,
+        token_merging: float = 0.0,
+    ) -> Tensor:
         """Run the U-Net without recording gradients.
 
         Args:
@@ -102,15 +112,17 @@ class LoadedModel:
             timesteps: (B,), 0..999, may be fractional.
             context: (B, T, D).
             vector: (B, A) for families that have one.
+            token_merging: see :meth:`UNet.forward`.
 
         Returns:
             (B, C, h, w) float32 on the CPU.
+
+        Raises:
+            DeviceMemoryError: it does not fit, however it is done.
+            NumericalError: the prediction holds NaN, also in 32-bit floats.
         """
-        device, dtype = self.runtime.device, self.runtime.dtype
-        with torch.no_grad(), use_attention(self.runtime.attention):
-            y = None if vector is None else vector.to(device, dtype)
-            out = self.unet(x.to(device, dtype), timesteps.to(device), context.to(device, dtype), y)
-        return out.to("cpu", torch.float32)
+        asked = UNetInput(x, timesteps, context, vector, token_merging)
+        return self.execution.predict(self.unet, asked, self._place(self.vae))
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, H, W) in -1..1 to mean and log variance of unscaled latents, float32 on the CPU."""
@@ -119,11 +131,7 @@ class LoadedModel:
                 latent = self.tiny_encoder((pixels / 2 + 0.5).to(self.runtime.device, self.runtime.dtype))
             mean = latent.to("cpu", torch.float32) / self.latent_scale
             return mean, torch.full_like(mean, -torch.inf)
-        # on the CPU the channels-last kernel of group normalisation loses most digits where a picture is flat
-        planar = pixels.contiguous().to(self.runtime.device, self.runtime.vae_dtype)
-        with torch.no_grad(), use_attention(self.runtime.attention):
-            mean, logvar = self.vae.encode(planar)
-        return mean.to("cpu", torch.float32), logvar.to("cpu", torch.float32)
+        return self.execution.encode(self.vae, pixels, self._place(self.unet))
 
     def decode(self, z: Tensor) -> Tensor:
         """Unscaled latents (B, Z, h, w) to pictures (B, 3, H, W), about -1..1, float32 on the CPU."""
@@ -131,6 +139,14 @@ class LoadedModel:
             with torch.no_grad():
                 drawn = self.tiny_decoder((z * self.latent_scale).to(self.runtime.device, self.runtime.dtype))
             return drawn.to("cpu", torch.float32) * 2 - 1
-        with torch.no_grad(), use_attention(self.runtime.attention):
-            out = self.vae.decode(z.to(self.runtime.device, self.runtime.vae_dtype))
-        return out.to("cpu", torch.float32)
+        return self.execution.decode(self.vae, z, self._place(self.unet))
+
+    def raise_vae_precision(self) -> bool:
+        """Let the autoencoder compute in 32-bit floats from now on; False when it does already."""
+        if next(self.vae.parameters()).dtype is torch.float32:
+            return False
+        self.vae.float()
+        return True
+
+    def _place(self, other: nn.Module) -> Place:
+        return Place(self.runtime, (other, *self.text_encoders))

@@ -83,6 +83,7 @@ class ModelView:
     Attributes:
         concat: channels appended to the network's input, (1, K, h, w), or None.
         edits_images: the network was trained to edit a picture (instruct-pix2pix).
+        token_merging: part of the tokens that self-attention does without, 0..1.
     """
 
     key: ModelKey
@@ -90,6 +91,7 @@ class ModelView:
     conditioning: PromptConditioning
     concat: Tensor | None = None
     edits_images: bool = False
+    token_merging: float = 0.0
 
 
 class GuidedDenoiser:
@@ -236,6 +238,7 @@ class GuidedDenoiser:
                 timesteps=timestep.to(x.device, torch.float32).reshape(1).expand(len(rows)),
                 context=torch.stack([contexts[i] for i in rows]),
                 vector=torch.stack(row_vectors) if row_vectors else None,
+                token_merging=self._view.token_merging,
             )
             if not isinstance(output, Tensor):
                 raise TypeError(f"the denoiser asked for a prediction and was sent {type(output).__name__}")

@@ -68,6 +68,7 @@ class Predict:
         timesteps: (N,) float32.
         context: (N, T, D).
         vector: (N, A) or None.
+        token_merging: part of the tokens that self-attention does without, 0..1.
     """
 
     key: ModelKey
@@ -75,6 +76,7 @@ class Predict:
     timesteps: Tensor
     context: Tensor
     vector: Tensor | None = None
+    token_merging: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,13 @@ class Engine:
         context = torch.cat([request.context for request in requests])
         vectors = [request.vector for request in requests if request.vector is not None]
         with torch.inference_mode():
-            output = model.predict(x, timesteps, context, torch.cat(vectors) if vectors else None)
+            output = model.predict(
+                x,
+                timesteps,
+                context,
+                torch.cat(vectors) if vectors else None,
+                token_merging=requests[0].token_merging,
+            )
         return list(output.split([len(request.x) for request in requests]))
 
     def _advance(self, task: ImageTask, answer: Answer) -> None:
@@ -199,4 +205,4 @@ def _batch_signature(request: Predict | None) -> tuple[object, ...]:
     if request is None:
         return ()
     vector = None if request.vector is None else request.vector.shape[1:]
-    return (request.key, request.x.shape[1:], request.context.shape[1:], vector)
+    return (request.key, request.token_merging, request.x.shape[1:], request.context.shape[1:], vector)

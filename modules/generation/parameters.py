@@ -47,6 +47,8 @@ def _fixed_parameters(plan: GenerationPlan, image: ImagePlan, facts: ImageFacts)
         "Conditional mask weight": settings.inpainting_mask_weight if facts.uses_mask_conditioning else None,
         "Clip skip": settings.CLIP_stop_at_last_layers if settings.CLIP_stop_at_last_layers > 1 else None,
         "ENSD": _ensd(plan),
+        "Token merging ratio": first.token_merging or None,
+        "Token merging ratio hr": (plan.hires.sampling.token_merging or None) if plan.hires else None,
         "RNG": settings.randn_source if settings.randn_source != "GPU" else None,
         "Tiling": True if plan.tiling else None,
     }

@@ -131,6 +131,7 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
             of.prompts.conditioning,
             of.start.concat,
             edits_images=of.model.family.extra_channels == "edit",
+            token_merging=of.sampling.token_merging,
         ),
         _guidance(of, spec),
         timestep_of=lambda sigma: schedule.sigma_to_t(sigma, of.settings.enable_quantization),
@@ -300,4 +301,10 @@ def _refined_view(of: ImagePass, refiner: RefinerPlan) -> Generator[Effect, Answ
     prompts = of.story.room.prompts.encode(model, refiner.model, of.plan, of.image, of.stage)
     spec = find_sampler(of.sampling.sampler)
     prediction = _prediction(model, spec, schedule_in_force(model, of.settings))
-    return ModelView(refiner.model, prediction, prompts.conditioning, of.start.concat)
+    return ModelView(
+        refiner.model,
+        prediction,
+        prompts.conditioning,
+        of.start.concat,
+        token_merging=of.sampling.token_merging,
+    )

@@ -31,6 +31,7 @@ class PassPlan:
         sampler: display name; scheduler: label, never "Automatic" where the sampler has a default.
         denoising_strength: how much noise is laid over the start; None starts from pure noise.
         exact_steps: run exactly ``steps`` whatever the strength (hires, ``img2img_fix_steps``).
+        token_merging: part of the tokens that self-attention does without, 0..0.9.
     """
 
     width: int
@@ -41,6 +42,7 @@ class PassPlan:
     cfg_scale: float
     denoising_strength: float | None = None
     exact_steps: bool = False
+    token_merging: float = 0.0
 
     @property
     def calls(self) -> int:

@@ -39,11 +39,14 @@ def freeze_request(request: GenerationRequest, settings: Settings) -> Generation
     """
     defaults = Settings().as_json()
     changed = {key: value for key, value in settings.as_json().items() if value != defaults[key]}
+    asked = dict(request.override_settings)
+    if asked.get("token_merging_ratio"):  # of a request, it wins over the one for img2img
+        asked["token_merging_ratio_img2img"] = asked["token_merging_ratio"]
     return request.model_copy(
         update={
             "seed": request.seed if request.seed >= 0 else secrets.randbelow(MAX_SEED),
             "subseed": request.subseed if request.subseed >= 0 else secrets.randbelow(MAX_SEED),
-            "override_settings": {**changed, **request.override_settings},
+            "override_settings": {**changed, **asked},
         }
     )
 
@@ -70,6 +73,8 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         cfg_scale=request.cfg_scale,
         denoising_strength=request.image_to_image.denoising_strength if request.image_to_image else None,
         exact_steps=settings.img2img_fix_steps,
+        token_merging=(request.image_to_image and settings.token_merging_ratio_img2img)
+        or settings.token_merging_ratio,
     )
     images = _images(request, settings, catalogs.styles)
     networks = _networks(images[0].prompt, request)
@@ -84,6 +89,7 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         tiny_encoder=settings.sd_vae_encode_method == "TAESD",
         tiny_decoder=settings.sd_vae_decode_method == "TAESD",
     )
+    base = _Base(images[0], model, checkpoint, comments, settings.token_merging_ratio_hr)
     return GenerationPlan(
         request=request,
         settings=settings,
@@ -93,7 +99,7 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         else WeightsFile(str(vae.path), vae.name, vae.path.stem, vae.name, vae.shorthash or ""),
         model=model,
         first=first,
-        hires=_hires(request, first, _Base(images[0], model, checkpoint, comments), catalogs),
+        hires=_hires(request, first, base, catalogs),
         refiner=_refiner(request, settings, model, catalogs.models),
         images=images,
         networks=networks,
@@ -172,6 +178,7 @@ class _Base:
     model: ModelKey
     checkpoint: CheckpointFile
     comments: list[str]
+    hires_token_merging: float
 
 
 def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: Catalogs) -> HiresPlan | None:
@@ -195,6 +202,7 @@ def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: C
             cfg_scale=first.cfg_scale,
             denoising_strength=asked.denoising_strength,
             exact_steps=True,
+            token_merging=base.hires_token_merging or first.token_merging,
         ),
         upscaler=asked.upscaler,
         upscale_width=size.upscale_width,

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.networks.token_merging import TokenMerge, plan_merge
 from modules.runtime.attention import attention
 
 __all__ = ["CrossAttention", "ResBlock", "SpatialTransformer", "UNet", "UNetConfig", "timestep_embedding"]
@@ -176,10 +177,14 @@ class TransformerBlock(nn.Module):
         self.attn2 = CrossAttention(width, context_dim, heads)
         self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """(B, N, W) and (B, T, D) to (B, N, W)."""
+    def forward(self, x: Tensor, context: Tensor, merge: TokenMerge | None = None) -> Tensor:
+        """(B, N, W) and (B, T, D) to (B, N, W); ``merge`` shortens self-attention."""
         h = self.norm1(x)
-        x = x + self.attn1(h, h)
+        if merge is None:
+            x = x + self.attn1(h, h)
+        else:
+            h = merge.merge(h)
+            x = x + merge.unmerge(self.attn1(h, h))
         x = x + self.attn2(self.norm2(x), context)
         out: Tensor = x + self.ff(self.norm3(x))
         return out
@@ -203,9 +208,9 @@ class SpatialTransformer(nn.Module):
     def _projection(self, channels: int) -> nn.Module:
         return nn.Linear(channels, channels) if self.linear else nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """(B, C, h, w) and (B, T, D) to (B, C, h, w)."""
-        height = x.shape[2]
+    def forward(self, x: Tensor, context: Tensor, token_merging: float = 0.0) -> Tensor:
+        """(B, C, h, w) and (B, T, D) to (B, C, h, w), with that part of the tokens merged."""
+        height, width = x.shape[2:]
         h = self.norm(x)
         if not self.linear:
             h = self.proj_in(h)
@@ -213,7 +218,7 @@ class SpatialTransformer(nn.Module):
         if self.linear:
             h = self.proj_in(h)
         for block in self.transformer_blocks:
-            h = block(h, context)
+            h = block(h, context, plan_merge(h, height, width, token_merging) if token_merging else None)
         if self.linear:
             h = self.proj_out(h)
         h = h.transpose(1, 2).unflatten(2, (height, -1))  # B C h w
@@ -252,13 +257,13 @@ class Upsample(nn.Module):
 class Stage(nn.ModuleList):
     """Layers in a row; each is given what it needs of embedding and context."""
 
-    def forward(self, x: Tensor, embedding: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor, context: Tensor, token_merging: float = 0.0) -> Tensor:
         """(B, C, h, w), (B, E) and (B, T, D) to (B, C', h', w')."""
         for layer in self:
             if isinstance(layer, ResBlock):
                 x = layer(x, embedding)
             elif isinstance(layer, SpatialTransformer):
-                x = layer(x, context)
+                x = layer(x, context, token_merging)
             else:
                 x = layer(x)
         return x
@@ -284,7 +289,15 @@ class UNet(nn.Module):
             _zeroed(nn.Conv2d(width * config.channel_mult[0], config.out_channels, 3, padding=1)),
         )
 
-    def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        y: Tensor | None = None,
+        *,
+        token_merging: float = 0.0,
+    ) -> Tensor:
         """One evaluation of the network.
 
         Args:
@@ -292,6 +305,7 @@ class UNet(nn.Module):
             timesteps: (B,), 0..999, may be fractional; each row has its own.
             context: text conditioning, (B, T, D).
             y: vector conditioning, (B, A), for networks that have one.
+            token_merging: part of the tokens that self-attention at the finest level does without, 0..1.
 
         Returns:
             The prediction, (B, C, h, w).
@@ -300,13 +314,18 @@ class UNet(nn.Module):
         embedding = self.time_embed(embedded)  # B E
         if self.config.adm_channels:
             embedding = embedding + self.label_emb(y)
+
+        def run(stage: nn.Module, h: Tensor) -> Tensor:
+            out: Tensor = stage(h, embedding, context, token_merging if h.shape[2:] == x.shape[2:] else 0.0)
+            return out
+
         h, skips = x, []
         for stage in self.input_blocks:
-            h = stage(h, embedding, context)
+            h = run(stage, h)
             skips.append(h)
-        h = self.middle_block(h, embedding, context)
+        h = run(self.middle_block, h)
         for stage in self.output_blocks:
-            h = stage(_join(h, skips.pop()), embedding, context)
+            h = run(stage, _join(h, skips.pop()))
         out: Tensor = self.out(h)
         return out
 

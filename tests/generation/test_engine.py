@@ -30,7 +30,9 @@ class Adder:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
+    def predict(
+        self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None, *, token_merging: float
+    ) -> Tensor:
         self.batches.append(len(x))
         return x + 1
 
@@ -62,13 +64,13 @@ class Recorder:
 
 
 def counting_image(
-    start: float, steps: int, rows: int = 1, size: int = 2, fail_at: int = -1
+    start: float, steps: int, rows: int = 1, size: int = 2, fail_at: int = -1, merging: float = 0.0
 ) -> Generator[Effect, Answer, FinishedImage]:
     x = torch.full((rows, 4, size, size), start)
     for step in range(steps):
         if step == fail_at:
             raise ValueError("broken")
-        answer = yield Predict(KEY, x, torch.zeros(rows), torch.zeros(rows, 77, 8))
+        answer = yield Predict(KEY, x, torch.zeros(rows), torch.zeros(rows, 77, 8), token_merging=merging)
         assert isinstance(answer, Tensor)
         x = answer
         if (yield StepEnd("first", SamplerState(x, step + 1), x, step + 1, step + 1, steps)) is HALT:
@@ -97,6 +99,15 @@ def test_images_of_one_shape_share_network_calls() -> None:
         1: 6,
         2: 7,
     }
+
+
+def test_images_with_another_token_merging_get_their_own_call() -> None:
+    adder, heard = Adder(), Recorder()
+    engine = engine_with(adder)
+    for index, ratio in enumerate((0.0, 0.5, 0.5)):
+        engine.start(counting_image(0.0, 1, merging=ratio), heard, index)
+    run(engine)
+    assert sorted(adder.batches) == [1, 2]
 
 
 def test_a_batch_invariant_engine_gives_each_image_its_own_call() -> None:
@@ -187,10 +198,18 @@ def test_a_paused_image_holds_still_and_then_goes_on() -> None:
 
 def test_a_network_error_fails_the_images_of_its_call_only() -> None:
     class Broken(Adder):
-        def predict(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
+        def predict(
+            self,
+            x: Tensor,
+            timesteps: Tensor,
+            context: Tensor,
+            vector: Tensor | None,
+            *,
+            token_merging: float,
+        ) -> Tensor:
             if x.shape[-1] == 3:
                 raise RuntimeError("no memory")
-            return super().predict(x, timesteps, context, vector)
+            return super().predict(x, timesteps, context, vector, token_merging=token_merging)
 
     adder, heard = Broken(), Recorder()
     engine = engine_with(adder)

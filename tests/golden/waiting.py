@@ -14,7 +14,6 @@ WAITING = {
     "script:poor-mans-outpainting": "the Poor man's outpainting script",
     "script:xyz": "the X/Y/Z plot script",
     "script:img2img-alt": "the img2img alternative test script",
-    "token-merging": "token merging (ToMe)",
 }
 
 
