@@ -27,7 +27,13 @@ def blank_conditioning(model: LoadedModel, width: int, height: int, seed: int) -
 
 
 def source_conditioning(
-    model: LoadedModel, pixels: Tensor, latent: Tensor, mask: Tensor | None, *, mask_weight: float, seed: int
+    model: LoadedModel,
+    pixels: Tensor,
+    latent: Tensor,
+    mask: Tensor | None,
+    *,
+    mask_weight: float,
+    seed: int | None = None,
 ) -> Tensor | None:
     """Extra channels for a source picture, (1, K, h, w); None for plain checkpoints.
 
@@ -37,7 +43,7 @@ def source_conditioning(
         latent: its latent, (1, C, h, w).
         mask: 1 where the picture is to be repainted, (1, 1, H, W); None repaints all of it.
         mask_weight: how fully the masked pixels are hidden (``inpainting_mask_weight``).
-        seed: of the picture, for the posterior's noise.
+        seed: see :func:`~modules.generation.latents.encode_pixels`.
 
     Raises:
         RequestError: the checkpoint needs a condition that cannot be computed.

@@ -52,7 +52,7 @@ def _start(model: LoadedModel, plan: GenerationPlan, image: ImagePlan, source: P
     """Latent, mask and conditioning of the source."""
     settings, asked = plan.settings, plan.request.image_to_image
     pixels = pixels_to_tensor(source.pixels(image.index))
-    latent = _fitted(encode_pixels(model, pixels, image.seed), plan, model)
+    latent = _fitted(encode_pixels(model, pixels), plan, model)
     blend = None
     if source.latent_mask is not None:
         paint = torch.from_numpy(source.latent_mask).expand_as(latent)
@@ -64,9 +64,7 @@ def _start(model: LoadedModel, plan: GenerationPlan, image: ImagePlan, source: P
         latent=latent,
         noise_multiplier=settings.initial_noise_multiplier if multiplier is None else multiplier,
         extra_noise=settings.img2img_extra_noise,
-        concat=source_conditioning(
-            model, pixels, latent, mask, mask_weight=settings.inpainting_mask_weight, seed=image.seed
-        ),
+        concat=source_conditioning(model, pixels, latent, mask, mask_weight=settings.inpainting_mask_weight),
         blend=blend,
     )
 

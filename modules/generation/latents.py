@@ -16,13 +16,19 @@ def pixels_to_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.moveaxis(scaled, 2, 0))[None] * 2.0 - 1.0
 
 
-def encode_pixels(model: LoadedModel, pixels: Tensor, seed: int) -> Tensor:
+def encode_pixels(model: LoadedModel, pixels: Tensor, seed: int | None = None) -> Tensor:
     """Picture (1, 3, H, W) in [-1, 1] to a scaled latent (1, C, H/8, W/8) float32 on the CPU.
 
-    The posterior is sampled with noise from the image's own seed. (A1111 takes it from whatever state
-    the global generator is in; its spread is about 1e-3, below a grey level.)
+    Args:
+        model: whose VAE encodes.
+        pixels: the picture.
+        seed: samples the posterior as A1111 does right after it drew the first noise; None takes the
+            posterior's mean. (A1111 samples a start picture from whatever state earlier jobs left; no choice
+            is nearer to all its runs than the mean. The spread is about 1e-3, below a grey level.)
     """
     mean, logvar = model.encode(pixels)
+    if seed is None:
+        return mean * model.latent_scale
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
     return (mean + torch.exp(0.5 * logvar) * noise) * model.latent_scale
 

@@ -1,8 +1,8 @@
 """When a picture counts as the reference's, and what differs when it does not.
 
 The same number and shape of pictures; no value off by more than one; at most 0.2 % of the values off, or
-three times what the reference itself differs by with another attention or on another CPU. Three features
-need more room because they decide, round or stretch on the way. Infotexts are equal but for the version.
+three times what the reference itself differs by with another attention or on another CPU. Two features
+need more room because they decide or round on the way. Infotexts are equal but for the version.
 """
 
 import re
@@ -13,10 +13,9 @@ import numpy as np
 
 from tests.golden.cases import Case, Pixels
 
-__all__ = ["Verdict", "allowed_difference", "allowed_values", "compare", "without_version"]
+__all__ = ["Verdict", "allowed_values", "compare", "without_version"]
 
 LARGEST = 1
-LARGEST_CORRECTED = 4  # colour correction stretches histograms, and with them a value that was off by one
 USUAL_SHARE = 0.002
 WIDE_SHARE = 0.05
 # DPM adaptive decides its steps by a threshold; a hires pass through an image upscaler rounds to 8 bits
@@ -56,12 +55,6 @@ def allowed_values(case: Case, total: int) -> int:
     return max(usual, 3 * case.noise)
 
 
-def allowed_difference(case: Case) -> int:
-    """How far a value may be off, 0..255."""
-    corrected = case.request.get("override_settings", {}).get("img2img_color_correction", False)
-    return LARGEST_CORRECTED if corrected else LARGEST
-
-
 def without_version(infotext: str) -> str:
     """The infotext less its version entry."""
     return _VERSION.sub("", infotext)
@@ -80,7 +73,7 @@ def compare(case: Case, pictures: Sequence[Pixels], infotexts: Sequence[str]) ->
         largest = max((int(one.max()) for one in differences), default=0)
         changed = sum(int(np.count_nonzero(one)) for one in differences)
         allowed = allowed_values(case, total)
-        if largest > allowed_difference(case):
+        if largest > LARGEST:
             reasons.append(f"largest difference {largest}, {changed} of {total} values")
         elif changed > allowed:
             reasons.append(f"{changed} of {total} values differ, {allowed} may")
