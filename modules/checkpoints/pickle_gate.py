@@ -26,6 +26,7 @@ __all__ = ["Collector", "Refused", "collect_weights", "main"]
 MAX_DEPTH = 12
 MAX_ITEMS = 65536
 TREE_KEY = "tree"
+NESTED_BELOW = ("state_dict", "params_ema", "params-ema", "params")  # the latter in files of upscalers
 KNOWN_DTYPES = frozenset({
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
     torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
@@ -112,9 +113,12 @@ def _load(source: str) -> object:
 
 
 def collect_weights(content: object, collector: Collector) -> None:
-    """Keep the tensors of a state dict, which may lie below the key "state_dict"."""
-    while isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    """Keep the tensors of a state dict, which may lie below a key such as "state_dict"."""
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in NESTED_BELOW if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
     if not isinstance(content, Mapping):
         raise Refused(f"it holds a {type(content).__name__}, not named tensors")
     for name, value in content.items():

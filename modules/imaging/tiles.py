@@ -48,6 +48,15 @@ class TileGrid:
         rows = tuple(tuple(Tile(tile.x, tile.y, next(replaced)) for tile in row) for row in self.rows)
         return TileGrid(rows, self.tile_width, self.tile_height, self.width, self.height, self.overlap)
 
+    def enlarged(self, images: Sequence[Image.Image], factor: int) -> "TileGrid":
+        """The grid of tiles that were each enlarged by ``factor``, given row by row."""
+        replaced = iter(images)
+        rows = tuple(
+            tuple(Tile(tile.x * factor, tile.y * factor, next(replaced)) for tile in row) for row in self.rows
+        )
+        sizes = (self.tile_width, self.tile_height, self.width, self.height, self.overlap)
+        return TileGrid(rows, *(size * factor for size in sizes))
+
 
 def split_tiles(image: Image.Image, tile_width: int, tile_height: int, overlap: int) -> TileGrid:
     """Cut a picture into tiles of one size that overlap by at least ``overlap`` pixels."""
