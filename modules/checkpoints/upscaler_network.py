@@ -44,7 +44,7 @@ class UpscalerNetwork(Protocol):
 
 @dataclass(frozen=True)
 class Tiling:
-    """Settings such as ``ESRGAN_tile`` and ``ESRGAN_tile_overlap``, in pixels of the source; 0 is no tiles."""
+    """Settings such as ``ESRGAN_tile`` and ``ESRGAN_tile_overlap``: pixels of the source; 0 is no tiles."""
 
     size: int = 192
     overlap: int = 8
@@ -129,8 +129,8 @@ def _by_spandrel(path: Path, weights: MappedWeights, runtime: Runtime) -> Upscal
     if importlib.util.find_spec("spandrel") is None:
         raise CheckpointError(
             path,
-            "is neither an ESRGAN nor a compact Real-ESRGAN; for other upscalers install the package spandrel "
-            "into the studio's environment (venv/bin/pip install spandrel)",
+            "is neither an ESRGAN nor a compact Real-ESRGAN; for other upscalers install the package "
+            "spandrel into the studio's environment (venv/bin/pip install spandrel)",
         )
     spandrel = importlib.import_module("spandrel")
     state = {name: weights.tensor(name).clone() for name in weights.header.tensors}
@@ -153,7 +153,7 @@ def _enlarged(network: UpscalerNetwork, image: Image.Image, runtime: Runtime) ->
             out = network((pixels.float() / 255).to(runtime.device))[0].float().clamp(0, 1).cpu()
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
-            f"{runtime.device} has too little memory for tiles of {image.width} pixels; choose smaller ones in "
-            "the settings (Upscaling)"
+            f"{runtime.device} has too little memory for tiles of {image.width} pixels; choose smaller "
+            "ones in the settings (Upscaling)"
         ) from error
     return Image.fromarray((out * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()[:, :, ::-1].copy())

@@ -1,4 +1,4 @@
-"""Which upscalers there are: three without a network, and the files in ``models/ESRGAN`` and its neighbours."""
+"""Which upscalers there are: three without a network, and the files in ``models/ESRGAN`` and beside it."""
 
 import re
 import threading
