@@ -1,5 +1,7 @@
 """The rule by which a picture counts as the reference's."""
 
+import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -81,3 +83,15 @@ def test_every_waiting_feature_is_one_of_the_reference() -> None:
     features = {case.feature for case in CASES}
     assert set(WAITING) <= features
     assert waits_for("sampler:Euler") is None
+
+
+def test_the_document_accounts_for_every_case() -> None:
+    text = (GOLDEN.parents[1] / "docs" / "golden.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| (\d+) \| ((?:`[^`]+` ?)+)\|$", text, re.MULTILINE)
+    told = {feature for _, names in rows for feature in re.findall("`([^`]+)`", names)}
+    counted = Counter(case.feature.partition(":")[0] for case in CASES)
+    assert told == set(counted)
+    assert [int(count) for count, _ in rows] == [
+        sum(counted[feature] for feature in re.findall("`([^`]+)`", names)) for _, names in rows
+    ]
+    assert sum(int(count) for count, _ in rows) == len(CASES)
