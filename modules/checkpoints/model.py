@@ -149,4 +149,7 @@ class LoadedModel:
         return True
 
     def _place(self, other: nn.Module) -> Place:
-        return Place(self.runtime, (other, *self.text_encoders))
+        return Place(
+            self.runtime,
+            (other, *(encoder for encoder in self.text_encoders if isinstance(encoder, nn.Module))),
+        )

@@ -43,17 +43,23 @@ class _Span:
         return slice(self.start * scale, self.stop * scale)
 
 
-def decode_in_tiles(vae: AutoencoderKL, z: Tensor, tile: int) -> Tensor:
+def decode_in_tiles(vae: AutoencoderKL, z: Tensor, tile: int, *, is_wrapped: bool = False) -> Tensor:
     """Unscaled latents (B, Z, h, w) to pictures (B, 3, h*f, w*f) on the CPU.
 
     Args:
         vae: the autoencoder.
         z: the latents.
         tile: side of a tile in latent cells.
+        is_wrapped: of a picture that is to fit at its edges, ``z`` holds what lies beyond them too.
     """
     if len(z) > 1:  # each picture has statistics of its own
         return torch.cat([decode_in_tiles(vae, row[None], tile) for row in z])
     decoder, factor = vae.decoder, vae.config.factor
+    if decoder.conv_in.padding_mode == "circular" and not is_wrapped:  # opposite edges must fit
+        around = _margin(vae)
+        larger = F.pad(z, (around, around, around, around), mode="circular")
+        cut = slice(around * factor, -around * factor)
+        return decode_in_tiles(vae, larger, tile, is_wrapped=True)[:, :, cut, cut]
     h = decoder.coarse(vae.post_quant_conv(z))
     grain = h.shape[2] // z.shape[2]  # positions a latent cell
     statistics = measured_statistics(decoder.fine, h, _seen(vae, tile) * grain)

@@ -33,6 +33,7 @@ class Runtime:
         vae_dtype: number format of the VAE.
         batch_invariant: compute each picture apart, so that its bits do not depend on its company.
         attention: how attention is computed; see :func:`modules.runtime.attention.use_attention`.
+        check_values: look for NaN behind each network, and for pictures that are all black.
     """
 
     device: torch.device
@@ -40,6 +41,7 @@ class Runtime:
     vae_dtype: torch.dtype = torch.float32
     batch_invariant: bool = False
     attention: AttentionKind = "sdpa"
+    check_values: bool = True
 
 
 def choose_runtime(
@@ -48,6 +50,7 @@ def choose_runtime(
     *,
     attention: AttentionKind | Literal["auto"] = "auto",
     batch_invariant: bool = False,
+    check_values: bool = True,
 ) -> Runtime:
     """Pick device and number formats.
 
@@ -57,6 +60,7 @@ def choose_runtime(
             the VAE on a GPU and float32 on the CPU.
         attention: "auto" is torch's fused kernel.
         batch_invariant: see :class:`Runtime`.
+        check_values: see :class:`Runtime`.
 
     Raises:
         RequestError: the device does not exist here, or xformers is asked for and not installed.
@@ -75,6 +79,7 @@ def choose_runtime(
         vae_dtype=torch.bfloat16 if precision == "half" else torch.float32,
         batch_invariant=batch_invariant,
         attention="sdpa" if attention == "auto" else attention,
+        check_values=check_values,
     )
 
 

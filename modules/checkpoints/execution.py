@@ -1,0 +1,240 @@
+"""Running the networks of one model: within the memory there is, in numbers that hold the values.
+
+When memory runs out, the same call is tried again in a more modest way (see :class:`Rung`); what was asked
+for is only read, so nothing is lost but time. The way that worked is remembered for each shape. When values
+overflow, the call is done again in 32-bit floats, once; what is still not finite is an error that names the
+network.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from modules.exceptions import NumericalError
+from modules.networks.tiled_vae import decode_in_tiles, encode_in_tiles
+from modules.networks.vae import AutoencoderKL
+from modules.runtime.attention import use_attention
+from modules.runtime.device import Runtime
+from modules.runtime.memory import climb_down, release_cached_memory
+
+__all__ = ["Execution", "Place", "Rung", "UNetInput", "is_finite"]
+
+Result = TypeVar("Result")
+
+TILES = (64, 32, 16)  # latent cells a side; below that most of a tile is margin
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How modestly a network is run.
+
+    Attributes:
+        rows: most rows of one call; 1 splits also the pair of classifier-free guidance.
+        sliced: compute attention in slices.
+        alone: the model's other networks wait in main memory meanwhile.
+        tile: side of the autoencoder's tiles in latent cells; 0 is the whole picture.
+    """
+
+    rows: int
+    sliced: bool = False
+    alone: bool = False
+    tile: int = 0
+
+
+@dataclass(frozen=True)
+class UNetInput:
+    """The U-Net's arguments, one row a prediction; see :meth:`LoadedModel.predict`."""
+
+    x: Tensor
+    timesteps: Tensor
+    context: Tensor
+    vector: Tensor | None = None
+    token_merging: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def shape(self) -> tuple[Hashable, ...]:
+        """What decides how much memory a row needs."""
+        return (*self.x.shape[1:], *self.context.shape[1:], self.token_merging)
+
+    def rows(self, which: slice | Tensor) -> "UNetInput":
+        """Some of the rows."""
+        vector = None if self.vector is None else self.vector[which]
+        return replace(
+            self,
+            x=self.x[which],
+            timesteps=self.timesteps[which],
+            context=self.context[which],
+            vector=vector,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a network runs, and the model's other networks, which take up memory there too."""
+
+    runtime: Runtime
+    others: tuple[nn.Module, ...] = ()
+
+    @contextmanager
+    def on(self, rung: Rung) -> Iterator[None]:
+        """Compute as the rung says within the block."""
+        aside = self._others_set_aside() if rung.alone else nullcontext()
+        with torch.no_grad(), use_attention("sliced" if rung.sliced else self.runtime.attention), aside:
+            yield
+
+    @contextmanager
+    def _others_set_aside(self) -> Iterator[None]:
+        try:
+            for network in self.others:
+                network.to("cpu")
+            release_cached_memory(self.runtime.device)
+            yield
+        finally:
+            for network in self.others:
+                network.to(self.runtime.device)
+
+
+@dataclass(eq=False)
+class Execution:
+    """Runs networks and remembers what their shapes needed. Used by the engine's thread only."""
+
+    _carried: dict[Hashable, Rung] = field(default_factory=dict)
+
+    def predict(self, unet: nn.Module, asked: UNetInput, place: Place) -> Tensor:
+        """Run the U-Net; returns its prediction on the CPU, (B, C, h, w) float32.
+
+        Raises:
+            DeviceMemoryError: it does not fit, however it is done.
+            NumericalError: the prediction holds NaN or infinity, also in 32-bit floats.
+        """
+        out = self._predict(unet, asked, place)
+        if place.runtime.check_values and not is_finite(out):
+            if place.runtime.dtype is not torch.float32 and is_finite(asked.x) and is_finite(asked.context):
+                bad = ~torch.isfinite(out).flatten(1).all(dim=1)
+                wide = replace(place, runtime=replace(place.runtime, dtype=torch.float32))
+                with _in_float32(unet, place.runtime.dtype):
+                    out[bad] = self._predict(unet, asked.rows(bad), wide)
+            if not is_finite(out):
+                raise _numerical_error(asked)
+        return out
+
+    def decode(self, vae: AutoencoderKL, z: Tensor, place: Place) -> Tensor:
+        """Run the decoder; returns pictures (B, 3, H, W) float32 on the CPU.
+
+        Raises:
+            DeviceMemoryError: it does not fit, however it is done.
+        """
+
+        def decode(rung: Rung) -> Tensor:
+            with place.on(rung):
+                inside = z.to(place.runtime.device, _dtype(vae))
+                out = decode_in_tiles(vae, inside, rung.tile) if rung.tile else vae.decode(inside)
+                return out.to("cpu", torch.float32)
+
+        return self._carry(("decode", *z.shape), Rung(len(z)), decode, place)
+
+    def encode(self, vae: AutoencoderKL, pixels: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+        """Run the encoder; returns mean and log variance, each (B, Z, h, w) float32 on the CPU.
+
+        Raises:
+            DeviceMemoryError: it does not fit, however it is done.
+        """
+
+        def encode(rung: Rung) -> tuple[Tensor, Tensor]:
+            with place.on(rung):
+                # on the CPU the channels-last kernel of group norms loses most digits where a picture is flat
+                inside = pixels.contiguous().to(place.runtime.device, _dtype(vae))
+                mean, logvar = encode_in_tiles(vae, inside, rung.tile) if rung.tile else vae.encode(inside)
+                return mean.to("cpu", torch.float32), logvar.to("cpu", torch.float32)
+
+        return self._carry(("encode", *pixels.shape), Rung(len(pixels)), encode, place)
+
+    def _predict(self, unet: nn.Module, asked: UNetInput, place: Place) -> Tensor:
+        def predict(rung: Rung) -> Tensor:
+            with place.on(rung):
+                starts = range(0, len(asked), rung.rows)
+                parts = [asked.rows(slice(start, start + rung.rows)) for start in starts]
+                return torch.cat([_run_unet(unet, part, place.runtime) for part in parts])
+
+        return self._carry(("unet", *asked.shape, place.runtime.dtype), Rung(len(asked)), predict, place)
+
+    def _carry(
+        self, what: tuple[Hashable, ...], first: Rung, attempt: Callable[[Rung], Result], place: Place
+    ) -> Result:
+        known = self._carried.get(what)
+        start = first if known is None else replace(known, rows=min(known.rows, first.rows))
+        device = place.runtime.device
+        lower = _lower_unet if what[0] == "unet" else _lower_vae
+        result, rung = climb_down(start, attempt, lambda rung: lower(rung, device), device)
+        if rung != start:
+            self._carried[what] = rung
+        return result
+
+
+def is_finite(values: Tensor) -> bool:
+    """Whether no value is NaN or infinite."""
+    return bool(torch.isfinite(values).all())
+
+
+def _lower_unet(rung: Rung, device: torch.device) -> Rung | None:
+    if rung.rows > 1:
+        return replace(rung, rows=(rung.rows + 1) // 2)
+    if not rung.sliced:
+        return replace(rung, sliced=True)
+    if not rung.alone and device.type != "cpu":
+        return replace(rung, alone=True)
+    return None
+
+
+def _lower_vae(rung: Rung, device: torch.device) -> Rung | None:
+    if not rung.sliced:
+        return replace(rung, sliced=True)
+    if not rung.alone and device.type != "cpu":
+        return replace(rung, alone=True)
+    smaller = [tile for tile in TILES if tile < (rung.tile or TILES[0] + 1)]
+    return replace(rung, tile=smaller[0]) if smaller else None
+
+
+def _run_unet(unet: nn.Module, asked: UNetInput, runtime: Runtime) -> Tensor:
+    device, dtype = runtime.device, runtime.dtype
+    out: Tensor = unet(
+        asked.x.to(device, dtype),
+        asked.timesteps.to(device),
+        asked.context.to(device, dtype),
+        None if asked.vector is None else asked.vector.to(device, dtype),
+        token_merging=asked.token_merging,
+    )
+    return out.to("cpu", torch.float32)
+
+
+@contextmanager
+def _in_float32(network: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Compute in 32-bit floats within the block; the weights come back bit for bit."""
+    network.float()
+    try:
+        yield
+    finally:
+        network.to(dtype)
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    return next(network.parameters()).dtype
+
+
+def _numerical_error(asked: UNetInput) -> NumericalError:
+    if not is_finite(asked.context):
+        return NumericalError("text encoder", "the prompt became NaN in the text encoder; lower its weights")
+    if not is_finite(asked.x):
+        return NumericalError(
+            "sampler", "the sampler left the range of numbers; lower the CFG scale or the noise"
+        )
+    return NumericalError(
+        "U-Net", "the U-Net produced NaN, also in 32-bit floats; the checkpoint or a LoRA is damaged"
+    )
