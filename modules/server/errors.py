@@ -90,6 +90,9 @@ _STATUS: tuple[tuple[type[WebuiError], int], ...] = (  # the first class that fi
 )
 
 
+_NAMED_BY = {CheckpointError.__name__: "sd_model_checkpoint", AdapterError.__name__: "prompt"}
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Let the application answer our errors, wrong requests and bugs in one form."""
     app.add_exception_handler(WebuiError, _answer_webui_error)
@@ -115,8 +118,15 @@ async def _answer_webui_error(_request: Request, error: Exception) -> JSONRespon
     headers: Mapping[str, str] | None = None
     if isinstance(error, QueueFullError):
         headers = {"retry-after": str(error.retry_after)}
-    field = error.field if isinstance(error, RequestError) else None
-    return JSONResponse(_body(type(error).__name__, str(error), field), status, headers)
+    return JSONResponse(_body(type(error).__name__, str(error), _blamed(error)), status, headers)
+
+
+def _blamed(error: Exception) -> str | None:
+    """The request's field that is to blame; a file that cannot be used was named by one too."""
+    if isinstance(error, RequestError):
+        return error.field
+    kind = error.kind if isinstance(error, JobFailedError) else type(error).__name__
+    return _NAMED_BY.get(kind)
 
 
 async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """New textual inversions and hypernetworks over HTTP: administrators make their files."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body
@@ -23,6 +24,7 @@ from modules.services import Services
 __all__ = ["adapters_router"]
 
 MAX_LAYERS = 8
+MAX_WEIGHTS = 250_000_000  # of all layers together; a file of 1 GB
 _NEEDS_MORE = ("multiheadattention", "threshold", "glu")  # activations that are more than their name
 _ACTIVATIONS = frozenset(
     {"linear", "swish", *(name.lower() for name in activation.__all__)} - set(_NEEDS_MORE)
@@ -142,11 +144,15 @@ def _shape(asked: NewHypernetwork) -> HypernetworkShape:
         )
     if not all(0 < layer <= 16 for layer in layers):
         raise RequestError("layer_structure", "layer_structure must hold numbers above 0 and up to 16")
+    sizes = tuple(dict.fromkeys(int(size) for size in asked.enable_sizes))
+    weights = sum(2 * size**2 * a * b for size in sizes for a, b in pairwise(layers))
+    if weights > MAX_WEIGHTS:
+        raise RequestError("layer_structure", f"layer_structure would need {weights:,.0f} weights")
     function = (asked.activation_func or "linear").lower()
     if function not in _ACTIVATIONS:
         raise RequestError("activation_func", f"there is no activation {function[:40]!r}")
     return HypernetworkShape(
-        sizes=tuple(dict.fromkeys(int(size) for size in asked.enable_sizes)),
+        sizes=sizes,
         layers=layers,
         activation=function,
         weight_init=asked.weight_init,

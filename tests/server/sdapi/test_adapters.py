@@ -57,6 +57,7 @@ def test_a_hypernetwork_is_made_and_listed(painter: Studio) -> None:
         (HYPERNETWORK, {"layer_structure": "1, x, 1"}, "layer_structure"),
         (HYPERNETWORK, {"layer_structure": "1, nan, 1"}, "layer_structure"),
         (HYPERNETWORK, {"layer_structure": [1] * 9}, "layer_structure"),
+        (HYPERNETWORK, {"layer_structure": [1, 16, 16, 1]}, "layer_structure"),
         (HYPERNETWORK, {"activation_func": "multiheadattention"}, "activation_func"),
         (HYPERNETWORK, {"weight_init": "Zero"}, "weight_init"),
         (HYPERNETWORK, {"use_dropout": True, "dropout_structure": "0, 2, 0"}, "dropout_structure"),
