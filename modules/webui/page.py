@@ -13,6 +13,7 @@ from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
 from modules.webui.kit import PageKit
 from modules.webui.language import language_choice
+from modules.webui.merger import merger_tab
 from modules.webui.png_info import png_info_tab
 from modules.webui.quick_settings import quick_settings
 from modules.webui.settings import settings_tab
@@ -25,7 +26,7 @@ TITLE = "Diffusion Studio"
 UPLOADS_KEPT_SECONDS = 24 * 3600  # a form left open over night keeps its picture
 
 # The tabs behind the generation tabs, in their order: each lays itself out and wires itself.
-TOOL_TABS: tuple[Callable[[PageKit], None], ...] = (png_info_tab, settings_tab)
+TOOL_TABS: tuple[Callable[[PageKit], None], ...] = (png_info_tab, merger_tab, settings_tab)
 
 
 def upload_folder(services: Services) -> Path:
