@@ -4,11 +4,12 @@ import io
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from modules.imaging.filenames import NameFacts, expand_pattern, safe_parts
 from modules.imaging.files import make_folder, storage_error, write_new
 
-__all__ = ["DEFAULT_PATTERN", "write_archive"]
+__all__ = ["DEFAULT_PATTERN", "pack_pictures", "write_archive"]
 
 DEFAULT_PATTERN = "[datetime]_[[model_name]]_[seed]-[seed_last]"
 
@@ -26,6 +27,23 @@ def write_archive(files: Iterable[Path], folder: Path, facts: NameFacts, *, patt
         StorageError: a picture cannot be read or the archive not be written.
     """
     out = io.BytesIO()
+    pack_pictures(files, out)
+    stem = "_".join(safe_parts(expand_pattern(pattern or DEFAULT_PATTERN, facts))) or "images"
+    make_folder(folder)
+    attempt = 0
+    while True:
+        target = folder / (f"{stem}-{attempt}.zip" if attempt else f"{stem}.zip")
+        if write_new(target, out.getvalue()):
+            return target
+        attempt += 1
+
+
+def pack_pictures(files: Iterable[Path], out: IO[bytes]) -> None:
+    """Write pictures, and the text files beside them, as a zip file into an open file.
+
+    Raises:
+        StorageError: a picture cannot be read.
+    """
     names: set[str] = set()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
         for path in _with_texts(files):
@@ -35,14 +53,6 @@ def write_archive(files: Iterable[Path], folder: Path, facts: NameFacts, *, patt
                 archive.writestr(zipfile.ZipInfo.from_file(path, name), path.read_bytes())
             except OSError as error:
                 raise storage_error(path, error) from error
-    stem = "_".join(safe_parts(expand_pattern(pattern or DEFAULT_PATTERN, facts))) or "images"
-    make_folder(folder)
-    attempt = 0
-    while True:
-        target = folder / (f"{stem}-{attempt}.zip" if attempt else f"{stem}.zip")
-        if write_new(target, out.getvalue()):
-            return target
-        attempt += 1
 
 
 def _with_texts(files: Iterable[Path]) -> Iterable[Path]:

@@ -27,6 +27,7 @@ from modules.server.sdapi.scripts import scripts_router
 from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
 from modules.server.startup import StartupTimes
+from modules.server.v1.downloads import downloads_router
 from modules.server.v1.jobs import jobs_router
 from modules.server.v1.networks import networks_router
 from modules.server.v1.page import page_router
@@ -83,6 +84,7 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         adapters_router(services),
         scripts_router(),
         jobs_router(services),
+        downloads_router(services.jobs),
         settings_router(services),
         networks_router(services),
         page_router(services),
