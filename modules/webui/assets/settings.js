@@ -3,7 +3,7 @@ const $ = (selector) => element.querySelector(selector);
 const root = $('.settings-root'), list = $('.settings-list'), pages = $('.settings-pages');
 const note = $('.settings-note'), apply = $('.settings-apply'), search = $('.settings-search'), only = $('.settings-changed input');
 const fields = new Map();  // key -> { setting, row, read(), write(value) }
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const same = (a, b) => JSON.stringify(a ?? '') === JSON.stringify(b ?? '');  // an empty field is no value
 const make = (tag, attributes = {}, ...children) => {
   const made = Object.assign(document.createElement(tag), attributes);
   made.append(...children);
