@@ -38,7 +38,7 @@ def merger_tab(kit: PageKit) -> None:
     services = kit.services
     form = Form("modelmerger")
     with gr.Tab("Checkpoint Merger", id="modelmerger", elem_id="tab_modelmerger"), gr.Row():
-        with gr.Column(scale=2, min_width=320):
+        with gr.Column(scale=2, min_width=320, elem_classes=["settings-pane"]):
             models, refresh = _model_fields(form, services)
             _recipe_fields(form, services)
             merge = gr.Button("Merge", variant="primary", elem_id="modelmerger_merge")
