@@ -26,6 +26,7 @@ const number = (setting) => {
   const slide = make('input', { type: 'range', min: setting.minimum, max: setting.maximum, step: input.step });
   slide.setAttribute('aria-hidden', 'true');
   slide.tabIndex = -1;
+  input.className = 'settings-slid';
   slide.addEventListener('input', () => { input.value = slide.value; });
   input.addEventListener('input', () => { slide.value = input.value; });
   return { input, beside: slide, read: () => input.valueAsNumber, write: (value) => { input.value = value; slide.value = value; } };
