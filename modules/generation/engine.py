@@ -6,7 +6,8 @@ It knows nothing of jobs, prompts or files; an :class:`ImageListener` hears what
 """
 
 import itertools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from modules.checkpoints.model import LoadedModel
 from modules.exceptions import WebuiError
+from modules.generation.batching import RowLimit
+from modules.generation.device_time import DeviceTime
 from modules.generation.effects import (
     HALT,
     Answer,
@@ -29,9 +32,16 @@ from modules.generation.effects import (
 
 __all__ = ["Engine", "ImageListener", "ImageTask"]
 
+# Seconds by which an owner may lag before weights are changed for him
+ADAPTER_SLACK = 1.0
+CHECKPOINT_SLACK = 20.0
+
 
 class ImageListener(Protocol):
     """Who started an image hears of it here, in the engine's thread."""
+
+    job_id: str
+    owner: str
 
     def started(self, task: "ImageTask") -> None:
         """The image has entered the engine; its first network call is still to come."""
@@ -53,6 +63,10 @@ class ImageListener(Protocol):
         """The image could not be made."""
         ...
 
+    def used_device(self, seconds: float) -> None:
+        """One of the images has used so much time of the device, its share of a common call."""
+        ...
+
 
 @dataclass(eq=False)
 class ImageTask:
@@ -61,10 +75,15 @@ class ImageTask:
     coroutine: ImageCoroutine
     listener: ImageListener
     index: int
-    pending: Predict | None = None
+    pending: Predict | UseModel | None = None
     last_served: int = 0
     paused: bool = False
     stopped: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Whose image it is."""
+        return self.listener.owner
 
     def stop(self) -> None:
         """Take the image out of the engine; its listener hears nothing more."""
@@ -73,35 +92,52 @@ class ImageTask:
 
 
 class Engine:
-    """Runs image coroutines on one device.
+    """Runs image coroutines on one device. Owners share its time evenly, however many images each has.
 
     Args:
         use_model: makes weights current and returns them (see :class:`UseModel`).
         batch_invariant: give every image a network call of its own, so that an image's bytes do not
             depend on its neighbours. Batching pays on GPUs; a CPU is saturated by one image.
         max_rows: most rows of one network call.
+        at_work: told before any work whose jobs it is for; nobody's when there is none.
+        clock: seconds, for sharing the device.
     """
 
     def __init__(
-        self, use_model: Callable[[ModelKey], LoadedModel], *, batch_invariant: bool, max_rows: int = 16
+        self,
+        use_model: Callable[[ModelKey], LoadedModel],
+        *,
+        batch_invariant: bool,
+        max_rows: int = 16,
+        at_work: Callable[[Sequence[str]], None] = lambda _job_ids: None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._use_model = use_model
         self._batch_invariant = batch_invariant
-        self._max_rows = max_rows
+        self._rows = RowLimit(max_rows)
+        self._at_work = at_work
+        self._clock = clock
+        self._time = DeviceTime()
+        self._key: ModelKey | None = None
         self._tasks: list[ImageTask] = []
-        self._clock = itertools.count(1)
+        self._turns = itertools.count(1)
 
     @property
     def tasks(self) -> tuple[ImageTask, ...]:
         """The images in flight, oldest first."""
         return tuple(self._tasks)
 
+    def seconds_of(self, owner: str) -> float:
+        """Device time that an owner was given, on a scale that only serves to compare owners."""
+        return self._time.of(owner)
+
     def start(self, coroutine: ImageCoroutine, listener: ImageListener, index: int) -> ImageTask:
         """Let an image run up to its first network call.
 
         A new image counts as served now, so that it takes its turn and does not overtake.
         """
-        task = ImageTask(coroutine, listener, index, last_served=next(self._clock))
+        task = ImageTask(coroutine, listener, index, last_served=next(self._turns))
+        self._time.enter(listener.owner, {other.owner for other in self._tasks})
         self._tasks.append(task)
         listener.started(task)
         self._advance(task, None)
@@ -112,37 +148,79 @@ class Engine:
         self._tasks = [task for task in self._tasks if not task.stopped]
         waiting = [task for task in self._tasks if task.pending is not None and not task.paused]
         if not waiting:
+            self._at_work(())
             return False
-        group = self._group(min(waiting, key=lambda task: task.last_served), waiting)
-        try:
-            answers = self._predict([task.pending for task in group if task.pending is not None])
-        except (WebuiError, RuntimeError) as error:
-            for task in group:
-                self._fail(task, error)
-            return True
+        first = self._next(waiting)
+        group = self._group(first, waiting)
+        answers: list[Answer | Exception] = [*self._answers(group)] if group else [self._model_for(first)]
+        group = group or [first]
         for task, answer in zip(group, answers, strict=True):
-            task.last_served = next(self._clock)
+            task.last_served = next(self._turns)
             self._advance(task, answer)
         return True
 
+    def _next(self, waiting: list[ImageTask]) -> ImageTask:
+        """The image to be served: of the owner who was given least, the one that waits longest.
+
+        Weights that are in place stay there until another owner lags behind noticeably.
+        """
+
+        def turn(task: ImageTask) -> tuple[float, int]:
+            return self._time.of(task.owner), task.last_served
+
+        first = min(waiting, key=turn)
+        same_adapters = (task for task in waiting if task.pending and task.pending.key == self._key)
+        same_files = (task for task in waiting if task.pending and _files(task.pending.key) == self._files)
+        for ready, slack in ((same_adapters, ADAPTER_SLACK), (same_files, CHECKPOINT_SLACK)):
+            stay = min(ready, key=turn, default=first)
+            if self._time.of(stay.owner) - self._time.of(first.owner) < slack:
+                return stay
+        return first
+
     def _group(self, first: ImageTask, waiting: list[ImageTask]) -> list[ImageTask]:
-        """The longest-waiting image and those that can share its call, within the row limit."""
+        """The first image and those that can share its call, longest-waiting first, within the row limit.
+
+        Empty when it does not wait for a network call.
+        """
+        if not isinstance(first.pending, Predict):
+            return []
         if self._batch_invariant:
             return [first]
         wanted = _batch_signature(first.pending)
-        group: list[ImageTask] = []
-        rows = 0
+        most = self._rows.of(wanted, len(first.pending.x))
+        group, rows = [first], len(first.pending.x)
         for task in sorted(waiting, key=lambda task: task.last_served):
-            if task.pending is None or _batch_signature(task.pending) != wanted:
+            if task is first or not isinstance(task.pending, Predict):
+                continue
+            if _batch_signature(task.pending) != wanted:
                 continue
             rows += len(task.pending.x)
-            if group and rows > self._max_rows:
+            if rows > most:
                 break
             group.append(task)
         return group
 
+    def _answers(self, group: list[ImageTask]) -> list[Tensor | Exception]:
+        """One network call for all; when it fails, one for each, so that only the guilty image fails."""
+        requests = [task.pending for task in group if isinstance(task.pending, Predict)]
+        self._at_work([task.listener.job_id for task in group])
+        begun = self._clock()
+        answers: list[Tensor | Exception]
+        try:
+            answers = [*self._predict(requests)]
+        except (WebuiError, RuntimeError, MemoryError) as error:
+            answers = [error]
+        seconds = self._clock() - begun
+        rows = sum(len(request.x) for request in requests)
+        for task, request in zip(group, requests, strict=True):
+            self._book(task, seconds * len(request.x) / rows)
+        if len(answers) != len(group):
+            return [self._answers([task])[0] for task in group]
+        self._rows.observe(_batch_signature(requests[0]), rows, seconds)
+        return answers
+
     def _predict(self, requests: list[Predict]) -> list[Tensor]:
-        model = self._use_model(requests[0].key)
+        model = self._use(requests[0].key)
         x = torch.cat([request.x for request in requests])
         timesteps = torch.cat([request.timesteps for request in requests])
         context = torch.cat([request.context for request in requests])
@@ -157,24 +235,32 @@ class Engine:
             )
         return list(output.split([len(request.x) for request in requests]))
 
-    def _advance(self, task: ImageTask, answer: Answer) -> None:
+    def _advance(self, task: ImageTask, answer: Answer | Exception) -> None:
         """Run an image until it needs the network again, ends or fails."""
         task.pending = None
+        self._at_work((task.listener.job_id,))
+        begun = self._clock()
         try:
             image = self._run(task, answer)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever an image raises ends that image only
-            self._fail(task, error)
+            self._book(task, self._clock() - begun)
+            self._drop(task)
+            task.listener.failed(task, error)
             return
+        self._book(task, self._clock() - begun)
         if image is not None:
             self._drop(task)
             task.listener.finished(task, image)
 
-    def _run(self, task: ImageTask, answer: Answer) -> FinishedImage | None:
+    def _run(self, task: ImageTask, answer: Answer | Exception) -> FinishedImage | None:
         """Send answers until the image is finished; None when it waits for the network or was stopped."""
         while not task.stopped:
             try:
                 with torch.inference_mode():
-                    effect = task.coroutine.send(answer)
+                    if isinstance(answer, Exception):
+                        effect = task.coroutine.throw(answer)
+                    else:
+                        effect = task.coroutine.send(answer)
             except StopIteration as end:
                 image: FinishedImage = end.value
                 return image
@@ -183,16 +269,40 @@ class Engine:
                 task.pending = effect
                 return None
             if isinstance(effect, UseModel):
-                answer = self._use_model(effect.key)
+                if self._key is not None and _files(effect.key) != self._files:
+                    task.pending = effect  # another checkpoint waits until it is this owner's turn
+                    return None
+                answer = self._use(effect.key)
             elif isinstance(effect, StepEnd):
                 answer = HALT if task.listener.step_ended(task, effect) else None
             else:
                 task.listener.pass_ended(task, effect)
         return None
 
-    def _fail(self, task: ImageTask, error: Exception) -> None:
-        self._drop(task)
-        task.listener.failed(task, error)
+    def _model_for(self, task: ImageTask) -> LoadedModel | Exception:
+        """Make the weights current that an image waits for."""
+        self._at_work((task.listener.job_id,))
+        begun = self._clock()
+        try:
+            if task.pending is None:
+                raise ValueError("the image waits for nothing")
+            return self._use(task.pending.key)
+        except (WebuiError, RuntimeError, MemoryError, OSError) as error:
+            return error
+        finally:
+            self._book(task, self._clock() - begun)
+
+    def _use(self, key: ModelKey) -> LoadedModel:
+        self._key = key
+        return self._use_model(key)
+
+    @property
+    def _files(self) -> tuple[str, str] | None:
+        return None if self._key is None else _files(self._key)
+
+    def _book(self, task: ImageTask, seconds: float) -> None:
+        self._time.book(task.owner, seconds)
+        task.listener.used_device(seconds)
 
     def _drop(self, task: ImageTask) -> None:
         task.stopped = True
@@ -200,9 +310,11 @@ class Engine:
             self._tasks.remove(task)
 
 
-def _batch_signature(request: Predict | None) -> tuple[object, ...]:
+def _files(key: ModelKey) -> tuple[str, str]:
+    return key.checkpoint, key.vae
+
+
+def _batch_signature(request: Predict) -> Hashable:
     """Requests with equal signatures can share a network call."""
-    if request is None:
-        return ()
     vector = None if request.vector is None else request.vector.shape[1:]
     return (request.key, request.token_merging, request.x.shape[1:], request.context.shape[1:], vector)

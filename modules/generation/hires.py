@@ -11,12 +11,13 @@ from modules.generation.effects import Answer, Effect, ImageFacts, use_model
 from modules.generation.facts import merge_facts
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.generation.image_conditioning import source_conditioning
-from modules.generation.latents import decode_latent, encode_pixels, pixels_to_tensor
+from modules.generation.latents import decode_checked, decode_latent, encode_pixels, pixels_to_tensor
 from modules.generation.passes import ImagePass, PassResult, PassStart, run_pass
 from modules.generation.plan import HiresPlan
 from modules.generation.sources import find_upscaler
 from modules.generation.story import Story, StoryRoom
 from modules.imaging.resize import ResizeMode, resize_image
+from modules.settings.options import Settings
 
 __all__ = ["hires_pass"]
 
@@ -26,7 +27,7 @@ def hires_pass(
 ) -> Generator[Effect, Answer, tuple[PassResult, ImageFacts]]:
     """Run the second pass; returns its latent and what the prompts added to the facts."""
     plan, image, room = story.plan, story.image, story.room
-    latent, pixels = yield from _enlarged(hires, first, room)
+    latent, pixels = yield from _enlarged(hires, first, room, plan.settings)
     model = yield from use_model(hires.model)
     if latent is None:
         latent = encode_pixels(model, pixels, image.seed)
@@ -50,7 +51,7 @@ def hires_pass(
 
 
 def _enlarged(
-    hires: HiresPlan, first: PassResult, room: StoryRoom
+    hires: HiresPlan, first: PassResult, room: StoryRoom, settings: Settings
 ) -> Generator[Effect, Answer, tuple[Tensor | None, Tensor]]:
     """The first pass's result at the new size: as a latent, or as pixels (1, 3, H, W) in [-1, 1]."""
     mode = LATENT_UPSCALERS.get(hires.upscaler)
@@ -59,7 +60,7 @@ def _enlarged(
         size = (hires.upscale_height // 8, hires.upscale_width // 8)
         return F.interpolate(first.latent, size=size, mode=interpolation, antialias=antialias), first.latent
     model = yield from use_model(first.key)
-    picture = Image.fromarray(decode_latent(model, first.latent))
+    picture = Image.fromarray(decode_checked(model, first.latent, settings))
     upscaler = find_upscaler(hires.upscaler, room.upscalers)
     larger = resize_image(
         ResizeMode.JUST_RESIZE, picture, hires.upscale_width, hires.upscale_height, upscaler=upscaler

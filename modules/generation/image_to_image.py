@@ -40,8 +40,8 @@ def image_to_image(story: Story, source: PreparedSource) -> ImageCoroutine:
     try:
         result = yield from run_pass(only)
     except HaltedError as halted:
-        return (yield from finish(plan.model, halted.latent, facts, complete=False))
-    finished = yield from finish(result.key, result.latent, facts)
+        return (yield from finish(story, plan.model, halted.latent, facts, complete=False))
+    finished = yield from finish(story, result.key, result.latent, facts)
     if source.soft is None or start.blend is None:
         return finished
     moved = (result.latent - start.blend.original)[0].norm(dim=0)

@@ -22,6 +22,7 @@ __all__ = ["ImageOutput", "JobRun", "RunKit"]
 
 log = logging.getLogger(__name__)
 
+BOOK_EVERY = 5.0  # seconds of the device that are booked on the job at a time
 STORE_EVERY = 2.0  # seconds between stored step states: what a crash can cost
 
 
@@ -66,6 +67,7 @@ class JobRun:
     ) -> None:
         self.job_id = job.id
         self.owner = job.owner
+        self.is_suspect = job.crashes > 0
         self.plan = plan
         self.ended = False
         self._story = story
@@ -85,11 +87,17 @@ class JobRun:
         self._work_done = 0
         self._work = max(1, self._work_left)
         self._comments = list(plan.comments)
+        self._unbooked = 0.0
 
     @property
     def tasks(self) -> tuple[ImageTask, ...]:
         """Images in the engine."""
         return tuple(self._running)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its owner holds it back."""
+        return self._control.pause
 
     def advance(self) -> None:
         """Start the next batch when the last one is through; end the job when none is left."""
@@ -147,6 +155,7 @@ class JobRun:
         try:
             results = self._output.save(self.plan.images[task.index], image)
             self._kit.jobs.add_images(self.job_id, *results)
+            self.is_suspect = False
         except Exception as error:  # noqa: BLE001 - the boundary: what cannot be saved ends this job only
             self._fail(error)
             return
@@ -161,6 +170,12 @@ class JobRun:
         """See :class:`~modules.generation.engine.ImageListener`."""
         self._running.pop(task, None)
         self._fail(error)
+
+    def used_device(self, seconds: float) -> None:
+        """See :class:`~modules.generation.engine.ImageListener`."""
+        self._unbooked += seconds
+        if self._unbooked >= BOOK_EVERY:
+            self._book()
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -250,9 +265,13 @@ class JobRun:
 
     def _end(self, outcome: Outcome) -> None:
         self.ended = True
-        self._kit.jobs.charge(self.job_id, time.monotonic() - self._started)
+        self._book()
         self._kit.jobs.finish(self.job_id, outcome)
         self._kit.steps.forget(self.job_id)
+
+    def _book(self) -> None:
+        self._kit.jobs.charge(self.job_id, self._unbooked)
+        self._unbooked = 0.0
 
     def _stop_tasks(self) -> None:
         for task in tuple(self._running):

@@ -4,10 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modules.checkpoints.execution import is_finite
 from modules.checkpoints.model import LoadedModel
 from modules.exceptions import NumericalError
+from modules.settings.options import Settings
 
-__all__ = ["decode_latent", "encode_pixels", "pixels_to_tensor"]
+__all__ = ["decode_checked", "decode_latent", "encode_pixels", "pixels_to_tensor"]
 
 
 def pixels_to_tensor(pixels: np.ndarray) -> Tensor:
@@ -36,11 +38,37 @@ def encode_pixels(model: LoadedModel, pixels: Tensor, seed: int | None = None) -
 def decode_latent(model: LoadedModel, latent: Tensor) -> np.ndarray:
     """Scaled latent (1, C, h, w) to a picture (8h, 8w, 3) uint8; values are cut, not rounded, as A1111 does.
 
-    Raises:
-        NumericalError: the VAE's output holds NaN.
+    NaN becomes black; see :func:`decode_checked`.
     """
-    decoded = model.decode(latent / model.latent_scale)[0]
-    if bool(torch.isnan(decoded).any()):
-        raise NumericalError("VAE", "the VAE produced NaN; run it in 32-bit floats (--no-half-vae)")
-    unit = ((decoded + 1.0) / 2.0).clamp(0.0, 1.0)
+    return _to_pixels(model.decode(latent / model.latent_scale)[0])
+
+
+def decode_checked(model: LoadedModel, latent: Tensor, settings: Settings) -> np.ndarray:
+    """Like :func:`decode_latent`, for results: NaN and pictures without any light are tried again, once.
+
+    Raises:
+        NumericalError: the picture cannot be had in 32-bit floats either.
+    """
+    if not model.runtime.check_values:
+        return decode_latent(model, latent)
+    if not is_finite(latent):
+        raise NumericalError("sampler", "the sampler ended with NaN; lower the CFG scale or choose another")
+    z = latent / model.latent_scale
+    decoded = model.decode(z)[0]
+    if _is_lost(decoded) and settings.auto_vae_precision and model.raise_vae_precision():
+        decoded = model.decode(z)[0]
+    if not is_finite(decoded):
+        raise NumericalError("VAE", "the VAE produced NaN; choose another VAE, or --precision full")
+    if _is_lost(decoded):
+        raise NumericalError("VAE", "the VAE produced an all-black picture; choose another VAE")
+    return _to_pixels(decoded)
+
+
+def _is_lost(decoded: Tensor) -> bool:
+    """Whether (3, H, W) in -1..1 holds NaN or no light at all."""
+    return not is_finite(decoded) or float(decoded.max()) < -1.0 + 2.0 / 255.0
+
+
+def _to_pixels(decoded: Tensor) -> np.ndarray:
+    unit = ((decoded + 1.0) / 2.0).clamp(0.0, 1.0).nan_to_num()
     return (255.0 * unit.permute(1, 2, 0).numpy()).astype(np.uint8)

@@ -66,6 +66,7 @@ class Runner:
     def stop(self, timeout: float = 30.0) -> None:
         """End after the current network call; running jobs go back to the queue with their steps kept."""
         self._stopping.set()
+        self._jobs.blame_nobody()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -87,29 +88,26 @@ class Runner:
             self._jobs.release(run.job_id)
 
     def _admit(self) -> None:
-        """Let the next job in when it can share the engine with those that run."""
-        if self._waiting is not None:
-            if self._runs and not self._fits(self._waiting):
-                return
+        """Let the next job in; one over which the server died works alone, so that the guilty is found."""
+        if self._waiting is not None and not self._runs:
             self._begin(self._waiting)
             self._waiting = None
+        if self._waiting is not None or any(run.is_suspect and not run.is_paused for run in self._runs):
+            return
         if len(self._runs) >= MAX_RUNS:
             return
         busy = {run.owner for run in self._runs}
         job = self._jobs.claim(0.0 if self._runs else IDLE_WAIT, skip_owners=busy)
         if job is None:
             return
+        self._jobs.hold((job.id,))
         run = self._prepared(job)
         if run is None:
             return
-        if self._runs and not self._fits(run):
+        if self._runs and run.is_suspect:
             self._waiting = run
         else:
             self._begin(run)
-
-    def _fits(self, run: JobRun) -> bool:
-        """Whether the run uses the weights that are in memory already; others wait their turn."""
-        return all(other.plan.model.checkpoint == run.plan.model.checkpoint for other in self._runs)
 
     def _begin(self, run: JobRun) -> None:
         self._runs.append(run)

@@ -1,8 +1,14 @@
 """Text to image: encode, noise, sample, enlarge and sample again, decode."""
 
+from collections.abc import Generator
+from dataclasses import replace
+
 from torch import Tensor
 
+from modules.exceptions import DeviceMemoryError
 from modules.generation.effects import (
+    Answer,
+    Effect,
     FinishedImage,
     ImageCoroutine,
     ImageFacts,
@@ -12,8 +18,9 @@ from modules.generation.effects import (
 from modules.generation.facts import gather_facts
 from modules.generation.hires import hires_pass
 from modules.generation.image_conditioning import blank_conditioning
-from modules.generation.latents import decode_latent
-from modules.generation.passes import ImagePass, PassStart, run_pass
+from modules.generation.latents import decode_checked
+from modules.generation.passes import ImagePass, PassResult, PassStart, run_pass
+from modules.generation.plan import HiresPlan
 from modules.generation.sampling_pass import HaltedError
 from modules.generation.story import Story
 
@@ -33,14 +40,27 @@ def text_to_image(story: Story) -> ImageCoroutine:
         result = yield from run_pass(first)
         key = result.key
         if plan.hires is not None:
-            result, facts = yield from hires_pass(story, plan.hires, result, facts)
+            result, facts = yield from _larger(story, plan.hires, result, facts)
             key = result.key
     except HaltedError as halted:
-        return (yield from finish(key, halted.latent, facts, complete=False))
-    return (yield from finish(key, result.latent, facts))
+        return (yield from finish(story, key, halted.latent, facts, complete=False))
+    return (yield from finish(story, key, result.latent, facts))
 
 
-def finish(key: ModelKey, latent: Tensor, facts: ImageFacts, *, complete: bool = True) -> ImageCoroutine:
+def finish(
+    story: Story, key: ModelKey, latent: Tensor, facts: ImageFacts, *, complete: bool = True
+) -> ImageCoroutine:
     """Decode the final latent."""
     model = yield from use_model(key)
-    return FinishedImage(decode_latent(model, latent), latent, facts, complete)
+    return FinishedImage(decode_checked(model, latent, story.plan.settings), latent, facts, complete)
+
+
+def _larger(
+    story: Story, hires: HiresPlan, first: PassResult, facts: ImageFacts
+) -> Generator[Effect, Answer, tuple[PassResult, ImageFacts]]:
+    """The hires pass; where it cannot be had, the first pass's picture is better than none."""
+    try:
+        return (yield from hires_pass(story, hires, first, facts))
+    except DeviceMemoryError as error:
+        lost = f"Hires fix was left out: {error}"
+    return first, replace(facts, comments=(*facts.comments, lost))

@@ -42,6 +42,9 @@ class Recorder:
     """A listener that writes down what it hears."""
 
     halt_at: int = 0
+    job_id: str = "job"
+    owner: str = "ann"
+    seconds: float = 0.0
     ended_steps: list[tuple[int, int]] = field(default_factory=list)
     results: dict[int, FinishedImage] = field(default_factory=dict)
     errors: dict[int, Exception] = field(default_factory=dict)
@@ -61,6 +64,9 @@ class Recorder:
 
     def failed(self, task: ImageTask, error: Exception) -> None:
         self.errors[task.index] = error
+
+    def used_device(self, seconds: float) -> None:
+        self.seconds += seconds
 
 
 def counting_image(
@@ -93,7 +99,7 @@ def test_images_of_one_shape_share_network_calls() -> None:
     for index in range(3):
         engine.start(counting_image(float(index), 5, rows=2), heard, index)
     run(engine)
-    assert adder.batches == [6] * 5
+    assert adder.batches[:3] == [6] * 3  # then it is measured whether shorter calls cost less
     assert {index: float(image.latent[0, 0, 0, 0]) for index, image in heard.results.items()} == {
         0: 5,
         1: 6,
