@@ -14,6 +14,7 @@ from modules.generation.effects import StepEnd
 from modules.generation.engine import Engine
 from modules.generation.job_run import RunKit
 from modules.generation.models import ModelPool
+from modules.generation.postprocess import Postprocessor
 from modules.generation.prepare import Preparer
 from modules.generation.preview import Preview, Previewer, PreviewMethod
 from modules.generation.prompts import PromptRoom
@@ -22,7 +23,6 @@ from modules.generation.runner import Runner
 from modules.generation.step_store import StepStore
 from modules.generation.story import StoryRoom
 from modules.imaging.blobs import BlobStore
-from modules.imaging.upscale import PLAIN_UPSCALERS
 from modules.imaging.writer import ImageWriter
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
@@ -42,7 +42,15 @@ __all__ = ["create_services", "run"]
 
 log = logging.getLogger(__name__)
 
-MODEL_FOLDERS = ("Stable-diffusion", "VAE", "Lora", "hypernetworks", "VAE-approx", "ESRGAN")
+MODEL_FOLDERS = (
+    "Stable-diffusion",
+    "VAE",
+    "VAE-approx",
+    "Lora",
+    "hypernetworks",
+    *UPSCALER_FOLDERS,
+    *(restorer.folder for restorer in FACE_RESTORERS),
+)
 
 
 def create_services(options: LaunchOptions) -> Services:
@@ -79,9 +87,11 @@ def create_services(options: LaunchOptions) -> Services:
         latent = step.denoised if step.shown is None else step.shown
         return None if model is None else previewer.draw(model, latent, method)
 
-    room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, PLAIN_UPSCALERS)
+    upscalers = UpscalerCatalog(folders.models, catalog.store, runtime, lambda: settings.current)
+    faces = FaceRestorers(folders.models, catalog.store, runtime)
+    room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), draw)
-    catalogs = Catalogs(catalog, networks, styles)
+    catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
     runner = Runner(
         jobs,
         engine,
@@ -95,6 +105,9 @@ def create_services(options: LaunchOptions) -> Services:
         networks=networks,
         embeddings=embeddings,
         styles=styles,
+        upscalers=upscalers,
+        faces=faces,
+        extras=Postprocessor(upscalers, faces),
         jobs=jobs,
         blobs=blobs,
         models=models,

@@ -7,6 +7,7 @@ from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
 from modules.domain.styles import StyleCatalog
 from modules.generation.models import ModelPool
+from modules.generation.postprocess import Postprocessor
 from modules.generation.runner import Runner
 from modules.imaging.blobs import BlobStore
 from modules.jobs.service import JobService
@@ -27,6 +28,9 @@ class Services:
         networks: LoRAs and hypernetworks on disk.
         embeddings: textual inversions on disk.
         styles: prompt styles.
+        upscalers: by their names, for the second pass, img2img and the Extras.
+        faces: GFPGAN and CodeFormer.
+        extras: work on finished pictures.
         jobs: submit, watch and steer jobs; find pictures by id.
         blobs: uploaded pictures and results that are not kept.
         models: checkpoints in memory.
@@ -39,6 +43,9 @@ class Services:
     networks: NetworkCatalog
     embeddings: EmbeddingCatalog
     styles: StyleCatalog
+    upscalers: UpscalerCatalog
+    faces: FaceRestorers
+    extras: Postprocessor
     jobs: JobService
     blobs: BlobStore
     models: ModelPool

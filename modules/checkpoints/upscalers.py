@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -59,23 +59,44 @@ class UpscalerFile:
         return _USUAL_SCALE if found is None else int(found[1] or found[2])
 
 
-class UpscalerCatalog:
+class UpscalerCatalog(Mapping[str, Upscaler]):
     """Finds upscalers and runs them; safe between threads. The network that was used last stays loaded.
+
+    As a mapping it goes by the settings of the moment; :meth:`find` goes by those of a job.
 
     Args:
         models: the models folder.
         store: reads pickled files.
         runtime: where networks run.
+        current: the settings of the moment.
     """
 
-    def __init__(self, models: Path, store: ModelStore, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        models: Path,
+        store: ModelStore,
+        runtime: Runtime,
+        current: Callable[[], Settings] = Settings,
+    ) -> None:
         self._models = models
+        self._current = current
         self._store = store
         self._runtime = runtime
         self._lock = threading.Lock()
         self._files: Mapping[str, UpscalerFile] = {}
         self._loaded: tuple[tuple[Path, int], UpscalerNetwork] | None = None
         self.refresh()
+
+    def __getitem__(self, name: str) -> Upscaler:
+        if name not in self._files:
+            raise KeyError(name)
+        return self.find(name, self._current())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
     def refresh(self) -> None:
         """Look at the folders again."""

@@ -61,7 +61,7 @@ def _enlarged(
         return F.interpolate(first.latent, size=size, mode=interpolation, antialias=antialias), first.latent
     model = yield from use_model(first.key)
     picture = Image.fromarray(decode_checked(model, first.latent, settings))
-    upscaler = find_upscaler(hires.upscaler, room.upscalers)
+    upscaler = find_upscaler(hires.upscaler, room.upscalers, settings)
     larger = resize_image(
         ResizeMode.JUST_RESIZE, picture, hires.upscale_width, hires.upscale_height, upscaler=upscaler
     )

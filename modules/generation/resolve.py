@@ -14,7 +14,7 @@ from modules.domain.request import GenerationRequest, Hires
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import NotFoundError
 from modules.generation.effects import ModelKey
-from modules.generation.hires_size import hires_size
+from modules.generation.hires_size import LATENT_UPSCALERS, hires_size
 from modules.generation.plan import GenerationPlan, HiresPlan, ImagePlan, PassPlan, RefinerPlan, WeightsFile
 from modules.settings.options import Settings
 
@@ -30,6 +30,8 @@ class Catalogs:
     models: ModelCatalog
     networks: NetworkCatalog
     styles: StyleCatalog
+    upscalers: UpscalerCatalog
+    faces: FaceRestorers
 
 
 def freeze_request(request: GenerationRequest, settings: Settings) -> GenerationRequest:
@@ -186,6 +188,8 @@ def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: C
     if asked is None:
         return None
     size = hires_size(request.width, request.height, asked)
+    if asked.upscaler not in LATENT_UPSCALERS:
+        catalogs.upscalers.find(asked.upscaler, Settings())  # not there: said now, not after the first pass
     sampler, scheduler = _hires_sampler(asked, request, first)
     other = catalogs.models.find_checkpoint(asked.checkpoint) if asked.checkpoint else base.checkpoint
     patches = base.model.patches

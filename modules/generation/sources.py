@@ -1,14 +1,14 @@
 """The pictures an image-to-image job starts from, made ready once for all its images."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.request import ImageToImage, SoftInpainting
-from modules.exceptions import NotFoundError, RequestError
+from modules.exceptions import RequestError
 from modules.generation.plan import GenerationPlan
 from modules.generation.story import StoryRoom
 from modules.imaging.color_correction import color_target, correct_colors
@@ -111,7 +111,7 @@ def prepare_source(plan: GenerationPlan, room: StoryRoom) -> PreparedSource | No
     originals = [room.blobs.image(blob) for blob in asked.images]
     prepared = _mask(asked, room, width, height)
     given = room.blobs.image(asked.latent_mask).convert("L") if asked.latent_mask else None
-    upscaler = find_upscaler(settings.upscaler_for_img2img, room.upscalers)
+    upscaler = find_upscaler(settings.upscaler_for_img2img, room.upscalers, settings)
     images = tuple(
         prepare_image(
             original,
@@ -159,7 +159,7 @@ def _mask(asked: ImageToImage, room: StoryRoom, width: int, height: int) -> Prep
     )
 
 
-def find_upscaler(name: str | None, upscalers: Mapping[str, Upscaler]) -> Upscaler | None:
+def find_upscaler(name: str | None, upscalers: UpscalerCatalog, settings: Settings) -> Upscaler | None:
     """The upscaler of that name; None for "None", which means plain Lanczos.
 
     Raises:
@@ -167,6 +167,4 @@ def find_upscaler(name: str | None, upscalers: Mapping[str, Upscaler]) -> Upscal
     """
     if not name or name == "None":
         return None
-    if name not in upscalers:
-        raise NotFoundError("upscaler", f"there is no upscaler {name!r}; there are: {', '.join(upscalers)}")
-    return upscalers[name]
+    return upscalers.find(name, settings)

@@ -1,24 +1,23 @@
 """What the coroutine of one picture is told, and what it may use."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.prompts import PromptRoom
 from modules.generation.step_store import ImageMemory
 from modules.imaging.blobs import BlobStore
-from modules.imaging.upscale import Upscaler
 
 __all__ = ["Story", "StoryRoom"]
 
 
 @dataclass(frozen=True)
 class StoryRoom:
-    """Owners that coroutines read from: prompt encoding, uploaded pictures, upscalers."""
+    """Owners that coroutines read from: prompt encoding, uploaded pictures, upscalers, face restorers."""
 
     prompts: PromptRoom
     blobs: BlobStore
-    upscalers: Mapping[str, Upscaler]
+    upscalers: UpscalerCatalog
+    faces: FaceRestorers
 
 
 @dataclass(frozen=True)

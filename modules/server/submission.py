@@ -41,8 +41,14 @@ def submit_request(services: Services, request: GenerationRequest, caller: Princ
             if blob not in services.blobs:
                 raise NotFoundError("image_to_image", f"picture {blob[:16]!r} is not in the store")
     frozen = freeze_request(request, services.settings.current)
-    resolve(frozen, Catalogs(services.catalog, services.networks, services.styles))
+    resolve(frozen, _catalogs(services))
     return services.jobs.submit(frozen, caller.name)
+
+
+def _catalogs(services: Services) -> Catalogs:
+    return Catalogs(
+        services.catalog, services.networks, services.styles, services.upscalers, services.faces
+    )
 
 
 def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> None:

@@ -7,7 +7,6 @@ from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
 from modules.exceptions import WebuiError
 from modules.generation.hires_size import LATENT_UPSCALERS
-from modules.imaging.upscale import PLAIN_UPSCALERS
 from modules.services import Services
 from modules.webui.request_builder import AUTOMATIC
 
@@ -51,7 +50,7 @@ def read_choices(services: Services) -> FormChoices:
     return FormChoices(
         samplers=tuple(sampler.name for sampler in SAMPLERS if sampler.name not in hidden),
         schedulers=tuple(scheduler.label for scheduler in SCHEDULERS),
-        upscalers=(*LATENT_UPSCALERS, *PLAIN_UPSCALERS),
+        upscalers=(*LATENT_UPSCALERS, *services.upscalers.names(settings)),
         checkpoints=checkpoints,
         checkpoint=checkpoint,
         vaes=(AUTOMATIC, "None", *(vae.name for vae in services.catalog.vaes())),

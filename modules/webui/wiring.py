@@ -119,7 +119,8 @@ def _wire_lists(
     """Lists of models and styles: read again when a page opens, and from disk on Refresh."""
     refiners = [tab.form["checkpoint"] for tab in tabs]
     styles = [tab.form["styles"] for tab in tabs]
-    lists = [quick.checkpoint, quick.vae, *refiners, *styles]
+    upscalers = [tab.form["hr_upscaler"] for tab in tabs if "hr_upscaler" in tab.form]
+    lists = [quick.checkpoint, quick.vae, *refiners, *styles, *upscalers]
 
     def current() -> list[object]:
         found: FormChoices = read_choices(services)
@@ -128,10 +129,12 @@ def _wire_lists(
             gr.Dropdown(choices=list(found.vaes)),
             *(gr.Dropdown(choices=["", *found.checkpoints]) for _ in refiners),
             *(gr.Dropdown(choices=list(found.styles), visible=bool(found.styles)) for _ in styles),
+            *(gr.Dropdown(choices=list(found.upscalers)) for _ in upscalers),
         ]
 
     def refresh() -> list[object]:
         services.catalog.refresh()
+        services.upscalers.refresh()
         services.styles.reload()
         return current()
 

@@ -20,6 +20,7 @@ from modules.generation.effects import ImageFacts
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.generation.parameters import infotext_for
 from modules.generation.resolve import Catalogs, freeze_request, resolve
+from modules.runtime.device import Runtime
 from modules.settings.launch import Folders
 from modules.settings.options import Settings, infotext_options
 
@@ -89,7 +90,14 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> Catalogs:
     for name in ("first", "second"):
         save_file({name: torch.zeros(1)}, folders.models / "Stable-diffusion" / f"{name}.safetensors")
     models = ModelCatalog(folders)
-    return Catalogs(models, NetworkCatalog((), (), models.store), StyleCatalog((root / "styles.csv",)))
+    runtime = Runtime(torch.device("cpu"))
+    return Catalogs(
+        models,
+        NetworkCatalog((), (), models.store),
+        StyleCatalog((root / "styles.csv",)),
+        UpscalerCatalog(folders.models, models.store, runtime),
+        FaceRestorers(folders.models, models.store, runtime),
+    )
 
 
 def text_of(request: GenerationRequest, catalogs: Catalogs) -> str:

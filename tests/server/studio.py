@@ -17,10 +17,12 @@ from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
 from modules.domain.styles import StyleCatalog
+from modules.generation.postprocess import Postprocessor
 from modules.imaging.blobs import BlobStore
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
 from modules.jobs.service import JobService
+from modules.runtime.device import Runtime
 from modules.server.access import Access
 from modules.server.app import create_app
 from modules.services import Services
@@ -91,6 +93,9 @@ def open_studio(
     catalog.refresh()
     jobs = JobService(JobQueue(folders.data / "jobs.sqlite3", limit=limit), JobBoard())
     runner = StubRunner(jobs, folders.outputs, step_seconds=step_seconds)
+    runtime = Runtime(torch.device("cpu"))
+    upscalers = UpscalerCatalog(folders.models, catalog.store, runtime)
+    faces = FaceRestorers(folders.models, catalog.store, runtime)
     services = Services(
         options=LaunchOptions(folders, api=True),
         settings=SettingsStore(folders.data / "config.json"),
@@ -100,6 +105,9 @@ def open_studio(
         ),
         embeddings=EmbeddingCatalog((folders.embeddings,), catalog.store),
         styles=StyleCatalog((root / "styles.csv",)),
+        upscalers=upscalers,
+        faces=faces,
+        extras=Postprocessor(upscalers, faces),
         jobs=jobs,
         blobs=BlobStore(folders.data / "blobs"),
         models=cast("Any", NoModels()),

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import torch
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from modules.adapters.network_catalog import NetworkCatalog
@@ -18,9 +19,11 @@ from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import NotFoundError
+from modules.generation.postprocess import Postprocessor
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import Job, JobQueue, Outcome
 from modules.jobs.service import JobService
+from modules.runtime.device import Runtime
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
 
@@ -69,6 +72,9 @@ def fake_services(root: Path) -> "Services":
     folders.outputs.mkdir(parents=True, exist_ok=True)
     jobs = JobService(JobQueue(folders.data / "jobs.sqlite"), JobBoard())
     store = ModelCatalog(folders).store
+    runtime = Runtime(torch.device("cpu"))
+    upscalers = UpscalerCatalog(folders.models, store, runtime)
+    faces = FaceRestorers(folders.models, store, runtime)
     services = SimpleNamespace(
         options=LaunchOptions(folders=folders),
         settings=SettingsStore(folders.data / "config.json"),
@@ -76,6 +82,9 @@ def fake_services(root: Path) -> "Services":
         styles=StyleCatalog([root / "styles.csv"]),
         embeddings=EmbeddingCatalog((folders.embeddings,), store),
         networks=NetworkCatalog((folders.models / "Lora",), (folders.models / "hypernetworks",), store),
+        upscalers=upscalers,
+        faces=faces,
+        extras=Postprocessor(upscalers, faces),
         jobs=jobs,
         blobs=MemoryBlobs(),
     )

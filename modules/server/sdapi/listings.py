@@ -11,6 +11,7 @@ from modules.exceptions import AdapterError
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.server.identity import Caller, Principal
 from modules.services import Services
+from modules.settings.options import Settings
 
 __all__ = ["listings_router"]
 
@@ -132,13 +133,13 @@ class ExtensionItem(_Listed):
 def listings_router(services: Services) -> APIRouter:
     """Routes that list things."""
     router = APIRouter(tags=["lists"])
-    _add_methods(router)
+    _add_methods(router, services)
     _add_models(router, services)
     _add_adapters(router, services)
     return router
 
 
-def _add_methods(router: APIRouter) -> None:
+def _add_methods(router: APIRouter, services: Services) -> None:
     @router.get("/sdapi/v1/samplers")
     def samplers() -> list[SamplerItem]:
         """Sampling methods."""
@@ -167,14 +168,24 @@ def _add_methods(router: APIRouter) -> None:
         return [NamedItem(name=name) for name in LATENT_UPSCALERS]
 
     @router.get("/sdapi/v1/face-restorers")
-    def face_restorers() -> list[FaceRestorerItem]:
-        """Face restorers; none are built in."""
-        return []
+    def face_restorers(caller: Caller) -> list[FaceRestorerItem]:
+        """Face restorers that can be used: their files and packages are there."""
+        return [
+            FaceRestorerItem(
+                name=each.name, cmd_dir=_place(str(services.faces.folder(each)), each.folder, caller)
+            )
+            for each in services.faces.available()
+        ]
 
     @router.get("/sdapi/v1/realesrgan-models")
-    def realesrgan_models() -> list[RealesrganItem]:
-        """Real-ESRGAN models; none are built in."""
-        return []
+    def realesrgan_models(caller: Caller) -> list[RealesrganItem]:
+        """Real-ESRGAN models in their folder."""
+        services.upscalers.refresh()
+        return [
+            RealesrganItem(name=file.name, path=_place(str(file.path), file.path.name, caller), scale=file.scale)
+            for file in services.upscalers.listed(Settings())
+            if file.folder == "RealESRGAN" and file.path is not None
+        ]
 
     @router.get("/sdapi/v1/extensions")
     def extensions() -> list[ExtensionItem]:

@@ -47,8 +47,9 @@ def maintenance_router(services: Services) -> APIRouter:
 def _add_refresh(router: APIRouter, services: Services) -> None:
     @router.post("/sdapi/v1/refresh-checkpoints")
     def refresh_checkpoints() -> None:
-        """Look for new checkpoints."""
+        """Look for new checkpoints and upscalers."""
         services.catalog.refresh()
+        services.upscalers.refresh()
 
     @router.post("/sdapi/v1/refresh-vae")
     def refresh_vae() -> None:
