@@ -6,7 +6,9 @@ from pathlib import Path
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.face_restorers import FACE_RESTORERS, FaceRestorers
 from modules.checkpoints.small_vaes import SmallVaes
+from modules.checkpoints.upscalers import UPSCALER_FOLDERS, UpscalerCatalog
 from modules.conditioning.encoder import ConditioningCache
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.face_restorers import FaceRestorers
+from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.styles import StyleCatalog
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.files import CheckpointFile
+from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.diffusion.samplers import SamplerSpec, split_sampler_name
 from modules.diffusion.schedulers import find_scheduler
 from modules.domain.comments import strip_comments

@@ -10,6 +10,8 @@ from safetensors.torch import save_file
 
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.face_restorers import FaceRestorers
+from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
 from modules.domain.infotext import NEGATIVE_PREFIX

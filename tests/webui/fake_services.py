@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.face_restorers import FaceRestorers
+from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
