@@ -36,6 +36,7 @@ _KNOWN_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType({
 })  # fmt: skip
 _SCALE = re.compile(r"(?<![0-9])([1-8])x|x([1-8])(?![0-9])", re.IGNORECASE)
 _USUAL_SCALE = 4
+_KINDS: Mapping[str, str] = MappingProxyType({"ESRGAN": "ESRGAN_4x", "SwinIR": "SwinIR 4x"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class UpscalerFile:
     name: str
     folder: str = ""
     path: Path | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """What A1111 calls the kind of network, None where there is none."""
+        return None if self.path is None else _KINDS.get(self.folder, self.folder)
 
     @property
     def scale(self) -> int:

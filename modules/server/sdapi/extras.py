@@ -1,23 +1,24 @@
-"""The Extras tab over HTTP: enlarge pictures."""
+"""The Extras tab over HTTP: enlarge pictures, restore faces. Nothing is saved."""
 
 import base64
 from html import escape
 from typing import Annotated
 
 from fastapi import APIRouter
-from PIL import Image
 from pydantic import BaseModel, Field
 
-from modules.exceptions import NotFoundError, RequestError
-from modules.imaging.decode import MAX_PIXELS, decode_base64, load_image
-from modules.imaging.metadata import encode_image, read_infotext
-from modules.imaging.upscale import PLAIN_UPSCALERS, Upscaler, upscale
+from modules.domain.extras import ExtrasRequest, Upscaling
+from modules.exceptions import RequestError
+from modules.imaging.decode import decode_base64, load_image
+from modules.imaging.metadata import encode_image, fitting_format, read_infotext
+from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.services import Services
 
 __all__ = ["extras_router"]
 
 MAX_PICTURES = 500
+MAX_ANSWER_BYTES = 512 * 1024 * 1024  # all pictures of a batch together, before base64
 
 Visibility = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=16384)]
@@ -30,9 +31,9 @@ class ExtrasOptions(BaseModel):
         0, description="0 enlarges by a factor, 1 to a size"
     )
     show_extras_results: bool | None = Field(True, description="accepted for compatibility")
-    gfpgan_visibility: Visibility = Field(0, description="needs GFPGAN, which is not built in")
-    codeformer_visibility: Visibility = Field(0, description="needs CodeFormer, which is not built in")
-    codeformer_weight: Visibility = Field(0, description="accepted for compatibility")
+    gfpgan_visibility: Visibility = Field(0, description="share of GFPGAN's result; needs its files")
+    codeformer_visibility: Visibility = Field(0, description="share of CodeFormer's result; needs its files")
+    codeformer_weight: Visibility = Field(0, description="of CodeFormer: 0 changes most, 1 least")
     upscaling_resize: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = Field(
         2, description="factor for mode 0"
     )
@@ -43,6 +44,24 @@ class ExtrasOptions(BaseModel):
     upscaler_2: str | None = Field("None", description="second upscaler, blended in")
     extras_upscaler_2_visibility: Visibility = Field(0, description="share of the second upscaler")
     upscale_first: bool | None = Field(False, description="accepted for compatibility")
+
+    def as_request(self) -> ExtrasRequest:
+        """The same in our words."""
+        return ExtrasRequest(
+            upscaling=Upscaling(
+                by=self.upscaling_resize,
+                to_size=self.resize_mode == 1,
+                width=self.upscaling_resize_w,
+                height=self.upscaling_resize_h,
+                crop=self.upscaling_crop,
+                upscaler_1=self.upscaler_1 or "None",
+                upscaler_2=self.upscaler_2 or "None",
+                upscaler_2_visibility=self.extras_upscaler_2_visibility,
+            ),
+            gfpgan_visibility=self.gfpgan_visibility,
+            codeformer_visibility=self.codeformer_visibility,
+            codeformer_weight=self.codeformer_weight,
+        )
 
 
 class SingleRequest(ExtrasOptions):
@@ -86,90 +105,71 @@ class UpscalerItem(BaseModel):
     model_config = {"protected_namespaces": ()}
 
     name: str
-    model_name: str | None
-    model_path: str | None
-    model_url: str | None
+    model_name: str | None = Field(description="A1111's name of the kind, null for those without a file")
+    model_path: str | None = Field(description="its file; the full path for administrators only")
+    model_url: str | None = Field(description="always null: nothing is downloaded")
     scale: float
 
 
 def extras_router(services: Services) -> APIRouter:
-    """Routes that enlarge pictures. Nothing is saved."""
+    """Routes that work on finished pictures."""
     router = APIRouter(route_class=JsonRoute, tags=["extras"])
 
     @router.post("/sdapi/v1/extra-single-image")
     def extra_single_image(asked: SingleRequest) -> SingleResponse:
-        """Enlarge one picture."""
-        content = _processed(services, asked, asked.image or "", "image")
-        return SingleResponse(html_info=_description(asked), image=content)
+        """Work on one picture."""
+        content, info = _processed(services, asked.as_request(), asked.image or "", "image")
+        return SingleResponse(html_info=_html(info), image=base64.b64encode(content).decode("ascii"))
 
     @router.post("/sdapi/v1/extra-batch-images")
     def extra_batch_images(asked: BatchRequest) -> BatchResponse:
-        """Enlarge several pictures."""
-        images = [_processed(services, asked, picture.data, "imageList") for picture in asked.imageList]
-        return BatchResponse(html_info=_description(asked), images=images)
+        """Work on several pictures, one after the other."""
+        request = asked.as_request()
+        services.extras.check(request, services.settings.current)
+        images, info, left = [], "", MAX_ANSWER_BYTES
+        for picture in asked.imageList:
+            content, info = _processed(services, request, picture.data, "imageList")
+            left -= len(content)
+            if left < 0:
+                raise RequestError("imageList", "the results are too large for one answer; send fewer")
+            images.append(base64.b64encode(content).decode("ascii"))
+        return BatchResponse(html_info=_html(info), images=images)
 
     @router.get("/sdapi/v1/upscalers")
-    def upscalers() -> list[UpscalerItem]:
+    def upscalers(caller: Caller) -> list[UpscalerItem]:
         """Upscalers for Extras and for the second pass."""
+        services.upscalers.refresh()
         return [
-            UpscalerItem(name=name, model_name=None, model_path=None, model_url=None, scale=4)
-            for name in PLAIN_UPSCALERS
+            UpscalerItem(
+                name=file.name,
+                model_name=file.kind,
+                model_path=None if file.path is None else str(file.path) if caller.is_admin else file.path.name,
+                model_url=None,
+                scale=file.scale,
+            )
+            for file in services.upscalers.listed(services.settings.current)
         ]
 
     return router
 
 
-def _processed(services: Services, asked: ExtrasOptions, text: str, field: str) -> str:
-    for name in ("gfpgan", "codeformer"):
-        if getattr(asked, f"{name}_visibility") > 0:
-            raise RequestError(f"{name}_visibility", f"no {name} model is installed; send 0")
-    content = decode_base64(text, field=field)
-    image = _enlarged(load_image(content, field=field), asked)
-    infotext, _items = read_infotext(content)
+def _processed(services: Services, asked: ExtrasRequest, text: str, field: str) -> tuple[bytes, str]:
+    """One picture as a file in the wanted format, with its old parameters; and what was done."""
     settings = services.settings.current
-    encoded = encode_image(image, settings.samples_format, infotext, quality=settings.jpeg_quality)
-    return base64.b64encode(encoded).decode("ascii")
-
-
-def _enlarged(image: Image.Image, asked: ExtrasOptions) -> Image.Image:
-    first, second = (
-        _upscaler(getattr(asked, field) or "None", field) for field in ("upscaler_1", "upscaler_2")
+    content = decode_base64(text, field=field)
+    done = services.extras.run(load_image(content, field=field), asked, settings)
+    image = done.images[0]
+    parameters, _items = read_infotext(content)
+    encoded = encode_image(
+        image,
+        fitting_format(settings.samples_format, *image.size),
+        parameters if settings.enable_pnginfo else None,
+        items={"postprocessing": done.infotext} if settings.enable_pnginfo and done.infotext else None,
+        quality=settings.jpeg_quality,
+        lossless=settings.webp_lossless,
     )
-    if (asked.upscaler_1 or "None") == "None":
-        return image
-    if image.mode == "L":
-        image = image.convert("RGB")
-    width, height = asked.upscaling_resize_w, asked.upscaling_resize_h
-    scale = asked.upscaling_resize
-    if asked.resize_mode == 1:
-        scale = max(width / image.width, height / image.height)
-    if image.width * scale * image.height * scale > MAX_PIXELS:
-        raise RequestError("upscaling_resize", f"the picture would have more than {MAX_PIXELS:,} pixels")
-    if min(image.width * scale, image.height * scale) < 8:
-        raise RequestError("upscaling_resize", "the picture would be smaller than 8 pixels")
-    result = upscale(image, scale, first)
-    if (asked.upscaler_2 or "None") != "None" and asked.extras_upscaler_2_visibility > 0:
-        result = Image.blend(result, upscale(image, scale, second), asked.extras_upscaler_2_visibility)
-    if asked.resize_mode == 1 and asked.upscaling_crop:
-        cropped = Image.new(result.mode, (width, height))
-        cropped.paste(result, (width // 2 - result.width // 2, height // 2 - result.height // 2))
-        result = cropped
-    return result
+    return encoded, done.infotext
 
 
-def _upscaler(name: str, field: str) -> Upscaler:
-    try:
-        return PLAIN_UPSCALERS[name]
-    except KeyError:
-        raise NotFoundError(field, f"there is no upscaler {name!r}; see /sdapi/v1/upscalers") from None
-
-
-def _description(asked: ExtrasOptions) -> str:
-    if (asked.upscaler_1 or "None") == "None":
-        return ""
-    size = (
-        f"to: {asked.upscaling_resize_w}x{asked.upscaling_resize_h}"
-        if asked.resize_mode == 1
-        else f"by: {asked.upscaling_resize:g}"
-    )
-    return f"<p>{escape(f'Postprocess upscale {size}, Postprocess upscaler: {asked.upscaler_1}')}</p>"
+def _html(infotext: str) -> str:
+    return f"<p>{escape(infotext)}</p>" if infotext else ""

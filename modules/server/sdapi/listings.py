@@ -182,7 +182,9 @@ def _add_methods(router: APIRouter, services: Services) -> None:
         """Real-ESRGAN models in their folder."""
         services.upscalers.refresh()
         return [
-            RealesrganItem(name=file.name, path=_place(str(file.path), file.path.name, caller), scale=file.scale)
+            RealesrganItem(
+                name=file.name, path=_place(str(file.path), file.path.name, caller), scale=file.scale
+            )
             for file in services.upscalers.listed(Settings())
             if file.folder == "RealESRGAN" and file.path is not None
         ]
