@@ -5,27 +5,35 @@ Handlers only translate. A job lives in the queue and the runner; the page shows
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
-from pydantic import JsonValue, ValidationError
 
-from modules.domain.job import JobView
-from modules.exceptions import NotFoundError, RequestError, WebuiError
+from modules.domain.job import JobState, JobView
+from modules.exceptions import NotFoundError, WebuiError
 from modules.imaging.metadata import read_infotext
 from modules.services import Services
-from modules.webui.live import JobPicture, follow_job, job_picture, notice_picture, selected_image
+from modules.webui.live import (
+    JobPicture,
+    follow_job,
+    job_picture,
+    notice_picture,
+    selected_image,
+)
 from modules.webui.mask_canvas import PictureReader
-from modules.webui.messages import explain
-from modules.webui.owner import owner_of
-from modules.webui.paste import pasted_values, read_overrides
-from modules.webui.request_builder import Pictures, build_request, control_of
+from modules.webui.owner import is_admin, owner_of
+from modules.webui.paste import pasted_values
+from modules.webui.relay import submit_and_follow
+from modules.webui.result_events import ResultEvents
+from modules.webui.selection import selected_picture
+from modules.webui.start_pictures import StartMode, copied_picture, mode_of
+from modules.webui.submission import Submitter
 from modules.webui.tab import GenerationTab
 
 __all__ = ["GenerationEvents"]
 
 REMEMBERED_JOBS = 20  # how far back a fresh page looks for the last job of each tab
-_QUICK_OPTIONS = {"setting_sd_vae": "sd_vae", "setting_CLIP_stop_at_last_layers": "CLIP_stop_at_last_layers"}
 _NOT_SENT = frozenset(
     {"denoising_strength", "batch_size", "hr", "enable"}
 )  # of the source picture's tab alone
@@ -37,41 +45,72 @@ class GenerationEvents:
     def __init__(self, services: Services, upload_folder: Path) -> None:
         self._services = services
         self._reader = PictureReader(upload_folder, self._owned_picture)
+        self._uploads = upload_folder
+        self._submitter = Submitter(services, self._reader)
+        self.results = ResultEvents(services, self._submitter, upload_folder)
 
     def generate(self, tab: GenerationTab) -> Callable[..., AsyncIterator[JobPicture]]:
         """Submit the tab's form and follow the job."""
 
         async def generate(request: gr.Request, *sent: object) -> AsyncIterator[JobPicture]:
-            owner = owner_of(request)
-            try:
-                job_id = await asyncio.to_thread(self._submit, tab, tab.form.values(sent), owner)
-            except Exception as error:  # noqa: BLE001  # boundary: whatever it is, the page says one sentence
-                notice = explain(error)
-                yield notice_picture(notice.text, _element_of(tab, notice.field))
-                return
-            async for picture in follow_job(self._services.jobs, job_id):
+            submit = partial(
+                self._submitter.submit,
+                tab,
+                tab.form.values(sent),
+                owner_of(request),
+                reads_folders=is_admin(request),
+            )
+            shown = self._services.settings.current.img2img_batch_show_results_limit
+            async for picture in submit_and_follow(self._services.jobs, tab, submit, shown=shown):
                 yield picture
 
         return generate
 
     def attach(self, tab: GenerationTab) -> Callable[..., AsyncIterator[JobPicture]]:
-        """On page load: follow the owner's running job of this tab, or show what the last one made."""
+        """On page load: follow the owner's jobs of this tab, or show what the last one made."""
 
         async def attach(request: gr.Request) -> AsyncIterator[JobPicture]:
-            view = await asyncio.to_thread(self._last_job, tab.name, owner_of(request))
-            if view is None:
+            views = await asyncio.to_thread(self._jobs_to_show, tab.name, owner_of(request))
+            if not views:
                 yield gr.skip()
-            elif view.state.is_final:
-                yield job_picture(view)
-            else:
+            for view in views:
+                if view.state.is_final:
+                    yield job_picture(view)
+                    return
                 async for picture in follow_job(self._services.jobs, view.id):
                     yield picture
 
         return attach
 
+    def reattach(self, tab: GenerationTab) -> Callable[..., AsyncIterator[JobPicture]]:
+        """After a lost connection: follow again, or show how what the page showed has ended."""
+        attach = self.attach(tab)
+
+        async def reattach(payload: object, request: gr.Request) -> AsyncIterator[JobPicture]:
+            job_id = selected_image(payload)[0]
+            try:
+                yield job_picture(self._services.jobs.owned_view(job_id, owner_of(request)))
+            except NotFoundError:
+                yield notice_picture("")
+            async for picture in attach(request):
+                yield picture
+
+        return reattach
+
     def interrupt(self, payload: object, request: gr.Request) -> None:
-        """Stop the job that the page shows."""
+        """Stop the job that the page shows, and the rest of its batch."""
+        rest = payload.get("batch") if isinstance(payload, dict) else None
+        for job_id in reversed(rest if isinstance(rest, list) else []):
+            self._steer({"job": job_id}, request, self._services.jobs.cancel)
         self._steer(payload, request, self._services.jobs.interrupt)
+
+    def pause(self, payload: object, request: gr.Request) -> None:
+        """Let the job that the page shows hold still."""
+        self._steer(payload, request, self._services.jobs.pause)
+
+    def resume(self, payload: object, request: gr.Request) -> None:
+        """Let the job that the page shows go on."""
+        self._steer(payload, request, self._services.jobs.resume)
 
     def skip(self, payload: object, request: gr.Request) -> None:
         """End the current picture of the job that the page shows and go on with the next."""
@@ -106,8 +145,8 @@ class GenerationEvents:
         """Fill the form with the parameters of the picture that is shown."""
 
         def reuse(payload: object, request: gr.Request) -> list[object]:
-            image = self._selected(payload, request)
-            return self.fill(tab, image[1])
+            found = selected_picture(self._services.jobs, payload, request)
+            return self.fill(tab, found.image.infotext)
 
         return reuse
 
@@ -115,21 +154,38 @@ class GenerationEvents:
         """Put the picture that is shown and its parameters into another tab, and open that tab."""
 
         def send(payload: object, request: gr.Request) -> list[object]:
-            picture, infotext, size = self._selected(payload, request)
+            image = selected_picture(self._services.jobs, payload, request).image
+            picture = {"id": image.id, "name": Path(image.path).name}
             settings = self._services.settings.current
-            values = {key: value for key, value in self._values(infotext).items() if key not in _NOT_SENT}
+            values = {
+                key: value for key, value in self._values(image.infotext).items() if key not in _NOT_SENT
+            }
             if not settings.send_seed:
                 for key in ("seed", "subseed", "subseed_strength", "subseed_show"):
                     values.pop(key, None)
             values.pop("width", None)
             values.pop("height", None)
             if settings.send_size:
-                values |= {"width": size[0], "height": size[1]}
+                values |= {"width": image.width, "height": image.height}
             if target.picture:
-                values[target.picture] = {"image": picture, "mask": ""}
+                values |= {target.picture: {"image": picture}, "mode": target.modes[0].name}
             return [*_updates(target, values), gr.Tabs(selected=target.name)]
 
         return send
+
+    def copy(self, tab: GenerationTab, target: StartMode) -> Callable[..., list[object]]:
+        """Put the picture of the open mode, with what is painted on it, into another mode of the tab."""
+
+        def copy(request: gr.Request, *sent: object) -> list[object]:
+            values = tab.form.values(sent)
+            mode = mode_of(tab.modes, values)
+            picture = self._reader.read(values.get(mode.field), owner_of(request), field=mode.field)
+            if picture is None:
+                raise gr.Error("There is no picture here to copy yet.")
+            copied = copied_picture(values.get(mode.field), picture, self._uploads)
+            return [copied, target.name, gr.Tabs(selected=target.name)]
+
+        return copy
 
     def clear_prompts(self) -> tuple[str, str]:
         """Empty both prompts."""
@@ -141,49 +197,11 @@ class GenerationEvents:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _submit(self, tab: GenerationTab, values: dict[str, object], owner: str) -> str:
-        overrides: dict[str, JsonValue] = dict(read_overrides(values.get("override_settings")))
-        for key, option in _QUICK_OPTIONS.items():
-            value = values.get(key)
-            if isinstance(value, (str, int, float)) and value != "":
-                overrides[option] = value
-        pictures = self._pictures(tab, values, owner) if tab.picture else None
-        request = build_request(values, overrides=overrides, pictures=pictures)
-        try:
-            return self._services.jobs.submit(request, owner)
-        except RequestError as error:  # speaks of the request's fields; the page speaks of its controls
-            raise RequestError(control_of(error.field), str(error)) from error
-
-    def _pictures(self, tab: GenerationTab, values: dict[str, object], owner: str) -> Pictures:
-        key = tab.picture or ""
-        found = self._reader.read(values.get(key), owner, field=key)
-        if found is None:
-            raise NotFoundError(key, "Choose a picture to start from first.")
-        put = self._services.blobs.put
-        if tab.mask is None:
-            return Pictures(put(found.data))
-        from_file = self._reader.read(values.get(tab.mask), owner, field=tab.mask)
-        mask = found.mask if from_file is None else self._reader.mask_of(from_file.data, found.data, tab.mask)
-        if mask is None:
-            raise NotFoundError(key, "Paint over what shall change first, or hand in a mask.")
-        return Pictures(put(found.data), put(mask))
-
     def _owned_picture(self, image_id: str, owner: str) -> bytes:
         found = self._services.jobs.image(image_id)
         if found.owner != owner:
             raise NotFoundError("image", "There is no such picture.")
         return Path(found.image.path).read_bytes()
-
-    def _selected(self, payload: object, request: gr.Request) -> tuple[dict[str, str], str, tuple[int, int]]:
-        """Picture value, infotext and size of the picture that the page shows."""
-        try:
-            found = self._services.jobs.image(selected_image(payload)[1])
-        except NotFoundError:
-            raise gr.Error("There is no picture yet: generate one first.") from None
-        if found.owner != owner_of(request):
-            raise gr.Error("There is no such picture.")
-        image = found.image
-        return {"id": image.id, "name": Path(image.path).name}, image.infotext, (image.width, image.height)
 
     def _steer(self, payload: object, request: gr.Request, action: Callable[[str], None]) -> None:
         job_id = selected_image(payload)[0]
@@ -192,22 +210,14 @@ class GenerationEvents:
         except WebuiError:
             return  # it has ended in the meantime, which is what was wanted
 
-    def _last_job(self, tab: str, owner: str) -> JobView | None:
+    def _jobs_to_show(self, tab: str, owner: str) -> list[JobView]:
+        """Jobs of a tab that have not ended, the running one first; without any, the last that has."""
         jobs = self._services.jobs
-        running = [view for view in reversed(jobs.active(owner)) if self._tab_of(view) == tab]
-        if running:
-            return running[0]
+        active = [view for view in jobs.active(owner) if self._submitter.tab_of(view) == tab]
+        if active:
+            return sorted(active, key=lambda view: (view.state is not JobState.RUNNING, view.position))
         recent = (view for view in jobs.recent(owner, REMEMBERED_JOBS) if view.images)
-        return next((view for view in recent if self._tab_of(view) == tab), None)
-
-    def _tab_of(self, view: JobView) -> str:
-        try:
-            start = self._services.jobs.request(view.id).image_to_image
-        except ValidationError:
-            return ""  # a training run
-        if start is None:
-            return "txt2img"
-        return "img2img" if start.mask is None else "inpaint"
+        return [view for view in recent if self._submitter.tab_of(view) == tab][:1]
 
     def _last_infotext(self, owner: str) -> str:
         for view in self._services.jobs.recent(owner, REMEMBERED_JOBS):
@@ -221,11 +231,6 @@ class GenerationEvents:
     def fill(self, tab: GenerationTab, text: str) -> list[object]:
         """Outputs that fill a tab's form and open its accordions by an infotext."""
         return _updates(tab, self._values(text))
-
-
-def _element_of(tab: GenerationTab, field: str) -> str:
-    """Id of the element beside which a refusal belongs, "" when the tab has no control for it."""
-    return str(tab.form[field].elem_id) if field in tab.form else ""
 
 
 def _updates(tab: GenerationTab, values: dict[str, object]) -> list[object]:

@@ -4,7 +4,6 @@ import gradio as gr
 
 from modules.webui.choices import FormChoices
 from modules.webui.form import Form
-from modules.webui.request_builder import MASKED_CONTENT, RESIZE_MODES
 
 __all__ = [
     "accordion_switch",
@@ -12,10 +11,8 @@ __all__ = [
     "guidance_controls",
     "hires_controls",
     "icon_button",
-    "inpaint_controls",
     "override_controls",
     "refiner_controls",
-    "resize_mode_control",
     "sampler_controls",
     "seed_controls",
     "size_controls",
@@ -130,8 +127,11 @@ def refiner_controls(form: Form, choices: FormChoices) -> gr.Accordion:
     return accordion
 
 
-def size_controls(form: Form, choices: FormChoices, picture: gr.HTML | None = None) -> None:
-    """Width and height, a button that swaps the two, and one that takes them from ``picture``."""
+RATIOS = ("1:1", "5:4", "4:3", "3:2", "16:9")
+
+
+def size_controls(form: Form, choices: FormChoices, *, takes_from_picture: bool = False) -> None:
+    """Width and height, buttons that swap them or take them from the tab's picture, and common shapes."""
     side = choices.native_size
     with gr.Row(elem_classes=["with-tool"]):
         with gr.Column(min_width=120, elem_classes=["tight"]):
@@ -139,21 +139,21 @@ def size_controls(form: Form, choices: FormChoices, picture: gr.HTML | None = No
             height = slider(form, "height", "Height", (64, MAX_SIDE, 8), side)
         with gr.Column(min_width=40, scale=0, elem_classes=["tight"]):
             swap = icon_button("Switch width and height", "swap", form.element_id("res_switch_btn"))
-            if picture is not None:
+            if takes_from_picture:
                 detect = icon_button(
                     "Take the size of the picture", "measure", form.element_id("detect_image_size_btn")
                 )
+    chips = "".join(f'<button type="button" data-ratio="{ratio}">{ratio}</button>' for ratio in RATIOS)
+    gr.HTML(
+        f'<div class="ratios" role="group" aria-label="Shape">{chips}</div>',
+        padding=False,
+        elem_id=form.element_id("ratios"),
+    )
     sides = [width, height]
     swap.click(None, sides, sides, js="(w, h) => [h, w]", api_visibility="private", queue=False)
-    if picture is not None:
-        detect.click(
-            None,
-            [picture, *sides],
-            sides,
-            js="(picture, w, h) => studio.sizeOf(picture, w, h)",
-            api_visibility="private",
-            queue=False,
-        )
+    if takes_from_picture:
+        script = f"(w, h) => studio.sizeOfPicture('{form.tab}', w, h)"
+        detect.click(None, sides, sides, js=script, api_visibility="private", queue=False)
 
 
 def batch_controls(form: Form) -> None:
@@ -201,32 +201,6 @@ def seed_controls(form: Form, live: gr.HTML) -> None:
     ):
         sources = live if "live" in script else None
         button.click(None, sources, target, js=script, api_visibility="private", queue=False)
-
-
-def resize_mode_control(form: Form) -> None:
-    """What happens to a picture whose shape is not the wanted one."""
-    form.add(
-        "resize_mode",
-        gr.Radio(
-            list(RESIZE_MODES),
-            value=RESIZE_MODES[0],
-            label="Resize mode",
-            elem_id=form.element_id("resize_mode"),
-        ),
-    )
-
-
-def inpaint_controls(form: Form) -> None:
-    """How the mask is understood and what is put below it before sampling."""
-    with gr.Row():
-        slider(form, "mask_blur", "Mask blur", (0, 64, 1), 4)
-        slider(form, "inpaint_full_res_padding", "Only masked padding, pixels", (0, 256, 4), 32)
-    for key, label, options, value in (
-        ("mask_mode", "Mask mode", ("Inpaint masked", "Inpaint not masked"), "Inpaint masked"),
-        ("inpainting_fill", "Masked content", MASKED_CONTENT, "original"),
-        ("inpaint_full_res", "Inpaint area", ("Whole picture", "Only masked"), "Whole picture"),
-    ):
-        form.add(key, gr.Radio(list(options), value=value, label=label, elem_id=form.element_id(key)))
 
 
 def override_controls(form: Form) -> None:

@@ -5,7 +5,7 @@ is closed by a reload loses nothing, the next page attaches to the same job.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -19,6 +19,7 @@ __all__ = [
     "IDLE",
     "JobPicture",
     "follow_job",
+    "follow_jobs",
     "job_picture",
     "live_picture",
     "notice_picture",
@@ -26,10 +27,13 @@ __all__ = [
 ]
 
 MIN_FRAME_SECONDS = 0.12  # at most 8 frames a second: more is not seen, but costs the browser
-IDLE: dict[str, object] = {"job": "", "state": "idle", "src": "", "progress": 0.0, "text": "", "images": []}
+IDLE: dict[str, object] = {"job": "", "state": "idle", "src": "", "progress": 0.0, "parts": [], "images": []}
 
 JobPicture = dict[str, object]
-"""JSON value of the live picture: job, state, src, progress, text, images, comments, error."""
+"""JSON value of the live picture: job, state, src, progress, parts, images, comments, error, batch."""
+
+# kind of error -> key or id of the control that has most to do with it
+_CONTROL_OF_ERROR = {"CheckpointError": "setting_sd_model_checkpoint", "DeviceMemoryError": "width"}
 
 
 def live_picture(tab: str) -> gr.HTML:
@@ -52,10 +56,11 @@ def job_picture(view: JobView) -> JobPicture:
         "state": view.state.value,
         "src": data_uri(view.preview) if running and view.preview else "",
         "progress": round(view.progress, 4),
-        "text": _progress_text(view),
+        "parts": _progress_parts(view),
         "images": [_image(image) for image in view.images],
         "comments": list(view.comments),
-        "error": {"text": view.error, "field": ""} if view.error else None,
+        "error": _error(view),
+        "batch": [],
     }
 
 
@@ -65,7 +70,7 @@ def notice_picture(text: str, element_id: str = "") -> JobPicture:
         "state": "idle",
         "src": "",
         "progress": 0.0,
-        "text": "",
+        "parts": [],
         "error": {"text": text, "field": element_id},
     }
 
@@ -76,6 +81,43 @@ async def follow_job(jobs: JobService, job_id: str) -> AsyncGenerator[JobPicture
         yield job_picture(view)
         if not view.state.is_final:
             await asyncio.sleep(MIN_FRAME_SECONDS)
+
+
+async def follow_jobs(
+    jobs: JobService, job_ids: Sequence[str], *, shown: int = -1
+) -> AsyncGenerator[JobPicture, None]:
+    """Relay several jobs one after another as if they were one.
+
+    Args:
+        jobs: where they run.
+        job_ids: in the order in which they will run.
+        shown: how many pictures are shown at most, -1 for all.
+    """
+    if len(job_ids) == 1:
+        async for picture in follow_job(jobs, job_ids[0]):
+            yield picture
+        return
+    images: list[object] = []
+    comments: list[object] = []
+    for place, job_id in enumerate(job_ids):
+        is_last = place == len(job_ids) - 1
+        async for view in jobs.follow(job_id):
+            picture = job_picture(view)
+            made = [*images, *_list(picture["images"])]
+            said = [*comments, *([view.error] if view.error else []), *_list(picture["comments"])]
+            if view.state.is_final:
+                images, comments = made, said
+                if not is_last:
+                    break
+            yield picture | {
+                "progress": round((place + view.progress) / len(job_ids), 4),
+                "parts": [f"File {place + 1} of {len(job_ids)}", *_list(picture["parts"])],
+                "images": made if shown < 0 else made[:shown],
+                "comments": said,
+                "batch": list(job_ids[place + 1 :]),
+            }
+            if not view.state.is_final:
+                await asyncio.sleep(MIN_FRAME_SECONDS)
 
 
 def selected_image(payload: object) -> tuple[str, str]:
@@ -98,21 +140,32 @@ def _image(image: ResultImage) -> dict[str, object]:
     }
 
 
-def _progress_text(view: JobView) -> str:
+def _error(view: JobView) -> dict[str, str] | None:
+    if not view.error:
+        return None
+    return {"text": view.error, "field": _CONTROL_OF_ERROR.get(view.error_kind, "")}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _progress_parts(view: JobView) -> list[str]:
+    """Short sentences that say how far the job is; the page shows them side by side."""
     if view.state is JobState.QUEUED:
-        return "Next in line" if view.position <= 1 else f"Waiting, {_ordinal(view.position)} in line"
+        return ["Next in line" if view.position <= 1 else f"Number {view.position} in line"]
     if view.state is JobState.PAUSED:
-        return "Paused"
+        return ["Paused"]
     if view.state.is_final:
-        return _final_text(view)
+        return [_final_text(view)]
     parts = [view.text] if view.text else []
     if view.steps:
         parts.append(f"Step {view.step} of {view.steps}")
     if view.images_total > 1:
-        parts.append(f"picture {min(view.images_done + 1, view.images_total)} of {view.images_total}")
+        parts.append(f"Picture {min(view.images_done + 1, view.images_total)} of {view.images_total}")
     if view.eta_seconds is not None and view.eta_seconds >= 1:
         parts.append(f"{_duration(view.eta_seconds)} left")
-    return " · ".join(parts) or "Starting"
+    return parts or ["Starting"]
 
 
 def _final_text(view: JobView) -> str:
@@ -131,9 +184,3 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _ordinal(number: int) -> str:
-    if number % 100 in (11, 12, 13):
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

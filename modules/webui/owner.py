@@ -1,8 +1,8 @@
-"""Whose jobs a page shows."""
+"""Whose jobs a page shows, and what of the server is his business."""
 
 import gradio as gr
 
-__all__ = ["LOCAL_OWNER", "owner_of"]
+__all__ = ["LOCAL_OWNER", "is_admin", "owner_of"]
 
 LOCAL_OWNER = "local"  # whoever sits at this machine, where nobody has to log in
 
@@ -10,3 +10,10 @@ LOCAL_OWNER = "local"  # whoever sits at this machine, where nobody has to log i
 def owner_of(request: gr.Request) -> str:
     """The name under which the visitor's jobs run: his login, as the server's middleware found it."""
     return request.username or LOCAL_OWNER
+
+
+def is_admin(request: gr.Request) -> bool:
+    """Whether settings and folders of the server are the visitor's business, as the middleware found it."""
+    scope = {} if request.request is None else request.request.scope
+    principal = scope.get("state", {}).get("principal")
+    return principal is not None and bool(principal.is_admin)

@@ -6,14 +6,32 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue, ValidationError
 
-from modules.domain.request import GenerationRequest, Hires, ImageToImage, Refiner
+from modules.domain.request import GenerationRequest, Hires, ImageToImage, Refiner, SoftInpainting
 from modules.exceptions import RequestError
 
-__all__ = ["AUTOMATIC", "MASKED_CONTENT", "RESIZE_MODES", "Pictures", "build_request", "control_of"]
+__all__ = [
+    "AUTOMATIC",
+    "MASKED_CONTENT",
+    "RESIZE_MODES",
+    "SOFT_INPAINTING",
+    "Pictures",
+    "build_request",
+    "control_of",
+    "hires_of",
+]
 
 AUTOMATIC = "Automatic"
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 MASKED_CONTENT = ("fill", "original", "latent noise", "latent nothing")
+SOFT_INPAINTING: tuple[tuple[str, str, tuple[float, float, float], float], ...] = (
+    ("soft_schedule_bias", "Schedule bias", (0, 8, 0.1), 1),
+    ("soft_preservation_strength", "Preservation strength", (0, 8, 0.05), 0.5),
+    ("soft_transition_contrast_boost", "Transition contrast boost", (1, 32, 0.5), 4),
+    ("soft_mask_influence", "Mask influence", (0, 1, 0.05), 0),
+    ("soft_difference_threshold", "Difference threshold", (0, 8, 0.25), 0.5),
+    ("soft_difference_contrast", "Difference contrast", (0, 8, 0.25), 2),
+)
+"""Key, label, limits (least, most, step) and default of each control of soft inpainting."""
 
 # request field -> key of the control; where they agree there is no entry
 _CONTROL_OF = {
@@ -151,9 +169,23 @@ def control_of(field: str) -> str:
     return _CONTROL_OF.get(field, field.rsplit(".", 1)[-1])
 
 
+def hires_of(sent: Mapping[str, object]) -> Hires:
+    """The second pass by a form's controls, whether it is switched on or not.
+
+    Raises:
+        RequestError: a value cannot be used; ``field`` is the control's key.
+    """
+    try:
+        return _hires_settings(_Values(sent))
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
 def _hires(form: _Values) -> Hires | None:
-    if not form.flag("hr"):
-        return None
+    return _hires_settings(form) if form.flag("hr") else None
+
+
+def _hires_settings(form: _Values) -> Hires:
     return Hires(
         upscaler=form.text("hr_upscaler", "Latent"),
         scale=form.number("hr_scale", 2),
@@ -192,7 +224,16 @@ def _image_to_image(form: _Values, pictures: Pictures) -> ImageToImage:
             "inpaint_full_res": form.text("inpaint_full_res") == "Only masked",
             "inpaint_full_res_padding": form.whole("inpaint_full_res_padding", 32),
             "inpainting_mask_invert": form.text("mask_mode") == "Inpaint not masked",
+            "soft_inpainting": _soft_inpainting(form),
         }
+    )
+
+
+def _soft_inpainting(form: _Values) -> SoftInpainting | None:
+    if not form.flag("soft_inpainting"):
+        return None
+    return SoftInpainting.model_validate(
+        {key.removeprefix("soft_"): form.number(key, default) for key, _, _, default in SOFT_INPAINTING}
     )
 
 

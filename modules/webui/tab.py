@@ -9,6 +9,8 @@ from modules.webui.form import Form
 from modules.webui.generation_form import icon_button
 from modules.webui.quick_settings import QuickSettings
 from modules.webui.result_panel import ResultPanel
+from modules.webui.start_form import StartForm
+from modules.webui.start_pictures import StartMode
 from modules.webui.token_counter import counter
 
 __all__ = ["Actions", "GenerationTab", "new_form", "prompt_area"]
@@ -23,6 +25,8 @@ class Actions:
     generate: gr.Button
     interrupt: gr.Button
     skip: gr.Button
+    pause: gr.Button
+    resume: gr.Button
     paste: gr.Button
     clear: gr.Button
     apply_styles: gr.Button
@@ -37,9 +41,10 @@ class GenerationTab:
     """A finished tab, ready to be wired.
 
     Attributes:
-        picture: key of the field with the picture to start from, None for txt2img.
-        mask: key of the field with a mask from a file.
         accordions: accordions that pasted parameters open and close, by the key that they switch.
+        picture: key of the field that takes pictures from other tabs, None for txt2img.
+        modes: ways to hand pictures in, () for txt2img.
+        start: the modes on the page where there are several.
     """
 
     name: str
@@ -48,7 +53,8 @@ class GenerationTab:
     result: ResultPanel
     accordions: dict[str, gr.Accordion]
     picture: str | None = None
-    mask: str | None = None
+    modes: tuple[StartMode, ...] = ()
+    start: StartForm | None = None
 
 
 def new_form(tab: str, quick: QuickSettings) -> Form:
@@ -78,10 +84,13 @@ def prompt_area(form: Form, choices: FormChoices) -> Actions:
     with gr.Column(elem_classes=["actions"], elem_id=f"{tab}_actions_column"):
         with gr.Row(elem_classes=["generate-box"], elem_id=f"{tab}_generate_box"):
             generate = gr.Button("Generate", variant="primary", elem_id=f"{tab}_generate")
-            skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["while-busy"])
+            icon_button("More ways to generate", "more", f"{tab}_generate_menu")
             interrupt = gr.Button(
                 "Interrupt", variant="stop", elem_id=f"{tab}_interrupt", elem_classes=["while-busy"]
             )
+            skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["while-busy"])
+            pause = gr.Button("Pause", elem_id=f"{tab}_pause", elem_classes=["while-busy", "while-going"])
+            resume = gr.Button("Resume", elem_id=f"{tab}_resume", elem_classes=["while-busy", "while-paused"])
         with gr.Row(elem_classes=["tools"], elem_id=f"{tab}_tools"):
             paste = icon_button(
                 "Read parameters from the prompt, or from the last picture if it is empty",
@@ -106,6 +115,8 @@ def prompt_area(form: Form, choices: FormChoices) -> Actions:
         generate,
         interrupt,
         skip,
+        pause,
+        resume,
         paste,
         clear,
         apply,

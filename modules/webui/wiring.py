@@ -7,8 +7,8 @@ from modules.webui.choices import FormChoices, native_size, read_choices, sugges
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.kit import PageKit
 from modules.webui.quick_settings import QuickSettings
+from modules.webui.result_wiring import wire_copies, wire_result
 from modules.webui.tab import GenerationTab
-from modules.webui.token_counter import counter_text
 
 __all__ = ["wire_generation_tabs"]
 
@@ -20,8 +20,9 @@ def wire_generation_tabs(kit: PageKit) -> None:
     for tab in kit.generation:
         _wire_generation(kit.page, tab, kit.events)
         _wire_prompts(tab, kit.events)
-        _wire_counters(tab, services)
         _wire_sending(tab, targets, kit.tabs, kit.events)
+        wire_result(tab, kit.events.results)
+        wire_copies(tab, kit.events)
     _wire_lists(kit.page, services, quick, kit.generation)
     _wire_suggestions(services, quick, kit.choices, kit.generation)
 
@@ -45,7 +46,21 @@ def _wire_generation(page: gr.Blocks, tab: GenerationTab, events: GenerationEven
         concurrency_limit=None,
         api_visibility="private",
     )
-    for button, action in ((tab.actions.interrupt, events.interrupt), (tab.actions.skip, events.skip)):
+    tab.result.reattach.click(
+        events.reattach(tab),
+        live,
+        live,
+        show_progress="hidden",
+        concurrency_limit=None,
+        trigger_mode="multiple",
+        api_visibility="private",
+    )
+    for button, action in (
+        (tab.actions.interrupt, events.interrupt),
+        (tab.actions.skip, events.skip),
+        (tab.actions.pause, events.pause),
+        (tab.actions.resume, events.resume),
+    ):
         button.click(
             action,
             live,
@@ -80,23 +95,6 @@ def _wire_prompts(tab: GenerationTab, events: GenerationEvents) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-
-
-def _wire_counters(tab: GenerationTab, services: Services) -> None:
-    styles = tab.actions.styles
-    for is_negative, (prompt, place) in enumerate(
-        zip(tab.actions.prompts, tab.actions.counters, strict=True)
-    ):
-        gr.on(
-            [prompt.change, styles.change],
-            counter_text(services, is_negative=bool(is_negative)),
-            [prompt, tab.form["steps"], styles],
-            place,
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
 
 
 def _wire_sending(

@@ -57,7 +57,7 @@ class Page:
 
 
 def visitor(user: str) -> gr.Request:
-    return cast("gr.Request", SimpleNamespace(username=user))
+    return cast("gr.Request", SimpleNamespace(username=user, request=None))
 
 
 def collected(relay: AsyncIterator[dict[str, object]]) -> list[dict[str, object]]:
@@ -183,6 +183,7 @@ def test_sending_fills_the_other_tab_with_picture_and_parameters(page: Page) -> 
     filled = page.filled(page.img2img, outputs)
     assert (filled["prompt"], filled["steps"], filled["seed"], filled["width"]) == ("a red apple", 7, 5, 64)
     assert cast("dict[str, dict[str, str]]", filled["image"])["image"]["id"] == payload["selected"]
+    assert filled["mode"] == "img2img"
     assert "denoising_strength" not in filled
 
 

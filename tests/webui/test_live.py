@@ -3,6 +3,7 @@ import base64
 import itertools
 import time
 from pathlib import Path
+from typing import cast
 
 from modules.domain.job import JobState, JobView, ResultImage
 from modules.domain.request import GenerationRequest
@@ -11,6 +12,7 @@ from modules.webui.live import (
     MIN_FRAME_SECONDS,
     JobPicture,
     follow_job,
+    follow_jobs,
     job_picture,
     notice_picture,
     selected_image,
@@ -22,7 +24,7 @@ def view(state: JobState, **fields: object) -> JobView:
 
 
 def text(state: JobState, **fields: object) -> object:
-    return job_picture(view(state, **fields))["text"]
+    return " | ".join(cast("list[str]", job_picture(view(state, **fields))["parts"]))
 
 
 def test_a_running_job_shows_its_preview_as_a_data_uri() -> None:
@@ -36,14 +38,13 @@ def test_an_ended_job_shows_no_preview() -> None:
 
 def test_the_place_in_the_queue_is_told_in_words() -> None:
     assert text(JobState.QUEUED, position=1) == "Next in line"
-    assert text(JobState.QUEUED, position=2) == "Waiting, 2nd in line"
-    assert text(JobState.QUEUED, position=11) == "Waiting, 11th in line"
-    assert text(JobState.QUEUED, position=23) == "Waiting, 23rd in line"
+    assert text(JobState.QUEUED, position=23) == "Number 23 in line"
+    assert text(JobState.PAUSED) == "Paused"
 
 
 def test_progress_tells_step_picture_and_time_left() -> None:
     shown = text(JobState.RUNNING, step=3, steps=20, images_done=1, images_total=4, eta_seconds=75.0)
-    assert shown == "Step 3 of 20 · picture 2 of 4 · 75 s left"
+    assert shown == "Step 3 of 20 | Picture 2 of 4 | 75 s left"
 
 
 def test_the_end_tells_how_long_it_took() -> None:
@@ -72,6 +73,36 @@ def test_a_failure_is_shown_as_its_sentence() -> None:
         "text": "The disk is full.",
         "field": "",
     }
+
+
+def test_a_damaged_checkpoint_and_too_little_memory_are_told_beside_their_controls() -> None:
+    def field(kind: str) -> object:
+        failed = job_picture(view(JobState.FAILED, error="It failed.", error_kind=kind))
+        return cast("dict[str, str]", failed["error"])["field"]
+
+    assert field("CheckpointError") == "setting_sd_model_checkpoint"
+    assert field("DeviceMemoryError") == "width"
+    assert field("") == ""
+
+
+def test_several_jobs_are_followed_as_if_they_were_one(painted: Services) -> None:
+    prompts = ("one", "fail", "three")
+    request = GenerationRequest(steps=2, width=64, height=64)
+    jobs = [painted.jobs.submit(request.model_copy(update={"prompt": each}), "ann") for each in prompts]
+
+    async def watch() -> list[JobPicture]:
+        return [picture async for picture in follow_jobs(painted.jobs, jobs)]
+
+    frames = asyncio.run(watch())
+    last = frames[-1]
+    assert {str(frame["state"]) for frame in frames[:-1]} <= {"queued", "running"}
+    assert last["state"] == "done"
+    made = cast("list[dict[str, str]]", last["images"])
+    assert [image["infotext"].split("\n")[0] for image in made] == ["one", "three"]
+    assert "The checkpoint is damaged: choose another one." in cast("list[str]", last["comments"])
+    progress = [cast("float", frame["progress"]) for frame in frames]
+    assert progress == sorted(progress)
+    assert cast("list[str]", last["parts"])[0] == "File 3 of 3"
 
 
 def test_a_refused_request_does_not_touch_the_job_that_is_shown() -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from modules.exceptions import NotFoundError, RequestError
-from modules.webui.mask_canvas import PNG_PREFIX, PictureReader
+from modules.webui.mask_canvas import PNG_PREFIX, PictureInput, PictureReader, mask_of_file
 
 
 def png(size: tuple[int, int], colour: object = (200, 0, 0), mode: str = "RGB") -> bytes:
@@ -22,6 +22,12 @@ def drawing(size: tuple[int, int], alpha: np.ndarray) -> str:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return PNG_PREFIX + base64.b64encode(out.getvalue()).decode()
+
+
+def encoded(image: Image.Image) -> str:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
 
 
 @pytest.fixture
@@ -66,9 +72,45 @@ def test_a_mask_is_exact_to_the_pixel(reader: PictureReader, uploads: Path) -> N
     found = reader.read(value(uploads, mask=drawing((8, 4), alpha)), "ann", field="image")
     assert found is not None
     assert found.mask is not None
-    with Image.open(io.BytesIO(found.mask)) as mask:
-        assert mask.mode == "L"
-        assert np.array_equal(np.asarray(mask), np.where(alpha >= 128, 255, 0))
+    assert found.mask.mode == "L"
+    assert np.array_equal(np.asarray(found.mask), np.where(alpha >= 128, 255, 0))
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_a_grey_mask_arrives_as_it_was_drawn(reader: PictureReader, uploads: Path, mode: str) -> None:
+    drawn = Image.fromarray(np.arange(0, 256, 8, dtype=np.uint8).reshape(4, 8)).convert(mode)
+    found = reader.read(value(uploads, mask=PNG_PREFIX + encoded(drawn)), "ann", field="image")
+    assert found is not None
+    assert found.mask is not None
+    assert np.array_equal(np.asarray(found.mask), np.asarray(drawn.convert("L")))
+
+
+def test_paint_is_laid_over_the_picture_where_it_was_put(reader: PictureReader, uploads: Path) -> None:
+    paint = {"png": PNG_PREFIX + encoded(Image.new("RGBA", (2, 2), (0, 0, 255, 255))), "x": 6, "y": 1}
+    found = reader.read(value(uploads, paint=paint), "ann", field="image")
+    assert found is not None
+    assert found.painted is not None
+    expected = np.full((4, 8, 3), (200, 0, 0), np.uint8)
+    expected[1:3, 6:8] = (0, 0, 255)
+    assert np.array_equal(np.asarray(found.painted), expected)
+
+
+@pytest.mark.parametrize("place", [{"x": 8, "y": 0}, {"x": 0, "y": -1}, {"x": "0", "y": 0}, {}])
+def test_paint_outside_the_picture_is_refused(
+    reader: PictureReader, uploads: Path, place: dict[str, object]
+) -> None:
+    paint = {"png": PNG_PREFIX + encoded(Image.new("RGBA", (2, 2))), **place}
+    with pytest.raises(RequestError, match="whole"):
+        reader.read(value(uploads, paint=paint), "ann", field="sketch")
+
+
+def test_a_picture_lies_as_its_camera_held_it(reader: PictureReader, uploads: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.new("RGB", (8, 4)).save(uploads / "in.png", "PNG", exif=exif)
+    found = reader.read(value(uploads), "ann", field="image")
+    assert found is not None
+    assert found.image.size == (4, 8)
 
 
 def test_an_untouched_canvas_is_no_mask(reader: PictureReader, uploads: Path) -> None:
@@ -97,7 +139,7 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(reader: PictureReader
     ],
 )
 def test_a_broken_mask_is_one_sentence(reader: PictureReader, uploads: Path, mask: object) -> None:
-    with pytest.raises(RequestError, match="mask"):
+    with pytest.raises(RequestError, match="draw it again"):
         reader.read(value(uploads, mask=mask), "ann", field="image")
 
 
@@ -125,8 +167,17 @@ def test_a_file_that_is_no_picture_is_one_sentence(reader: PictureReader, upload
         reader.read(value(uploads), "ann", field="image")
 
 
-def test_a_mask_file_is_white_where_it_may_change(reader: PictureReader) -> None:
-    assert reader.mask_of(png((8, 4), 0, "L"), png((8, 4)), "mask_file") is None
-    assert reader.mask_of(png((8, 4), 255, "L"), png((8, 4)), "mask_file") is not None
+def test_a_mask_file_is_white_where_it_may_change(reader: PictureReader, uploads: Path) -> None:
+    def file(size: tuple[int, int], grey: int) -> PictureInput:
+        (uploads / "in.png").write_bytes(png(size, grey, "L"))
+        found = reader.read(value(uploads), "ann", field="base_mask")
+        assert found is not None
+        return found
+
+    picture = file((8, 4), 7)
+    assert mask_of_file(file((8, 4), 0), picture, "base_mask") is None
+    grey = mask_of_file(file((8, 4), 90), picture, "base_mask")
+    assert grey is not None
+    assert grey.getextrema() == (90, 90)
     with pytest.raises(RequestError, match="same size"):
-        reader.mask_of(png((9, 4), 255, "L"), png((8, 4)), "mask_file")
+        mask_of_file(file((9, 4), 255), picture, "base_mask")

@@ -6,6 +6,7 @@ let pinned = '';      // picture that the user chose, '' while the newest is sho
 let thumbKeys = '';   // ids of the thumbnails on the page
 let lastJob = null;
 let wanted = '';      // source that the stage shall show
+let saidParts = '';   // what the line of progress says
 
 const urlOf = (picture) => 'files/' + encodeURIComponent(picture.id);
 const isBusy = (value) => value.state === 'queued' || value.state === 'running' || value.state === 'paused';
@@ -68,7 +69,7 @@ const drawMessage = (value) => {
   const error = value.error;
   document.querySelectorAll(`[data-message-of="${tab}"]`).forEach((old) => old.remove());
   document.querySelectorAll(`#tab_${tab} .has-error`).forEach((old) => old.classList.remove('has-error'));
-  const field = error && error.field ? document.getElementById(error.field) : null;
+  const field = error && error.field ? document.getElementById(error.field) || document.getElementById(`${tab}_${error.field}`) : null;
   message.hidden = !error || Boolean(field);
   message.textContent = error && !field ? error.text : '';
   if (!field) return;
@@ -86,7 +87,7 @@ const drawMessage = (value) => {
 
 const announce = (value) => {
   const page = element.closest('.studio-tab');
-  if (page) page.dataset.busy = String(isBusy(value));
+  if (page) Object.assign(page.dataset, { busy: String(isBusy(value)), state: value.state || 'idle' });
   const percent = Math.round((value.progress || 0) * 100);
   document.title = value.state === 'running' ? `[${percent}%] ${document.title.replace(/^\[\d+%\] /, '')}` : document.title.replace(/^\[\d+%\] /, '');
 };
@@ -99,7 +100,11 @@ function render() {
   root.dataset.job = value.job || '';
   showSource(chosen ? urlOf(chosen) : value.src || '', chosen ? chosen.infotext.split('\n')[0] : 'Live preview');
   bar.value = value.progress || 0;
-  text.textContent = value.text || '';
+  const parts = value.parts || [];
+  if (parts.join('\n') !== saidParts) {
+    saidParts = parts.join('\n');
+    text.replaceChildren(...parts.map((part) => { const span = document.createElement('span'); span.textContent = part; return span; }));
+  }
   drawThumbs(value, chosen);
   drawInfotext(value, chosen);
   const id = chosen ? chosen.id : '';
@@ -155,12 +160,14 @@ let kept = { job: '', state: 'idle', images: [] };       // what was shown befor
 let hadError = false;
 watch('value', () => {
   let value = props.value || {};
-  if (value.job === undefined) {  // only a sentence: everything else stays
+  const isNotice = value.job === undefined;
+  if (isNotice) {  // only a sentence: everything else stays
     value = { ...kept, error: value.error };
     props.value = value;
   }
   kept = { ...value, error: null };
   if (value.error || hadError) drawMessage(value);
+  root.dataset.refused = String(isNotice && Boolean(value.error));
   hadError = Boolean(value.error);
   announce(value);
   render();

@@ -18,9 +18,22 @@ window.studio = {
     const found = picture.infotext.match(new RegExp(`\\b${name}: (\\d+)`));
     return found ? Number(found[1]) : name === 'Seed' ? Number(picture.seed) : -1;
   },
-  sizeOf(picture, width, height) {
-    const round = (side) => Math.max(64, Math.round(side / 8) * 8);
-    return picture?.size ? picture.size.map(round) : [width, height];
+  /** Size of the picture that is handed in on a tab, [] when there is none. */
+  pictureSize(tab) {
+    const view = [...studio.page(tab)?.querySelectorAll('.canvas-view[data-ready="true"]') || []].find((one) => one.offsetParent !== null);
+    return view ? [Number(view.dataset.width), Number(view.dataset.height)] : [];
+  },
+  sizeOfPicture(tab, width, height) {
+    const size = studio.pictureSize(tab).map((side) => Math.max(64, Math.round(side / 8) * 8));
+    return size.length ? size : [width, height];
+  },
+  /** Let the browser keep a file that an event has made. */
+  fetchFile(file) {
+    if (!file?.url) return;
+    const link = document.createElement('a');
+    link.href = file.url;
+    link.download = file.orig_name || '';
+    link.click();
   },
   download(tab) {
     document.getElementById(`${tab}_gallery`)?.querySelector('.live-root')?.parentElement.dispatchEvent(new Event('studio-download'));

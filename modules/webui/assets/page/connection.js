@@ -1,0 +1,54 @@
+// A lost server: a banner while it is away, and jobs are followed again when it is back.
+const PAUSES = [1, 2, 3, 5];  // seconds between attempts, the last one again and again
+const BACK_SHOWN = 3;         // seconds
+const realFetch = window.fetch.bind(window);
+let banner = null, checking = false;
+
+const show = (sentence, isBack) => {
+  if (!banner) {
+    banner = document.createElement('div');
+    banner.className = 'connection-banner';
+    banner.setAttribute('role', 'status');
+    document.body.append(banner);
+  }
+  banner.textContent = sentence;
+  banner.dataset.back = String(isBack);
+};
+const hide = () => { banner?.remove(); banner = null; };
+const answers = async () => {
+  try { return (await realFetch('health', { cache: 'no-store', signal: AbortSignal.timeout(4000) })).ok; }
+  catch { return false; }
+};
+const wait = (seconds) => new Promise((resolve) => { setTimeout(resolve, seconds * 1000); });
+
+const check = async () => {
+  if (checking) return;
+  checking = true;
+  try {
+    let wasAway = false;
+    for (let attempt = 0; !(await answers()); attempt++) {
+      wasAway = true;
+      show(studio.text('The server does not answer. Your form is kept; trying again …'), false);
+      await wait(PAUSES[Math.min(attempt, PAUSES.length - 1)]);
+    }
+    if (!wasAway) return;
+    const login = await realFetch('config', { cache: 'no-store' });
+    if (!login.ok || login.redirected) { location.reload(); return; }
+    show(studio.text('The server is back.'), true);
+    for (const button of document.querySelectorAll('.reattach')) button.click();
+    await wait(BACK_SHOWN);
+    hide();
+  } finally { checking = false; }
+};
+
+window.fetch = async (...request) => {
+  try { return await realFetch(...request); }
+  catch (error) {
+    if (error.name !== 'AbortError') check();
+    throw error;
+  }
+};
+addEventListener('offline', check);
+addEventListener('online', check);
+/** Ask whether the server is there; for whoever noticed that something did not arrive. */
+studio.checkConnection = check;

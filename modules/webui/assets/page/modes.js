@@ -1,0 +1,9 @@
+// The modes of img2img: which of its options apply is told by the page's data-mode.
+studio.showMode = (tab, mode) => {
+  const page = studio.page(tab);
+  if (!page) return;
+  page.dataset.mode = mode;
+  const buttons = [...page.querySelectorAll(`#mode_${tab} > .tab-wrapper [role=tab]`)];
+  const wanted = buttons.find((button) => button.textContent.trim() === mode || button.dataset.tabId === mode);
+  if (wanted && wanted.getAttribute('aria-selected') !== 'true') wanted.click();
+};
