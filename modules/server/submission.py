@@ -46,9 +46,7 @@ def submit_request(services: Services, request: GenerationRequest, caller: Princ
 
 
 def _catalogs(services: Services) -> Catalogs:
-    return Catalogs(
-        services.catalog, services.networks, services.styles, services.upscalers, services.faces
-    )
+    return Catalogs(services.catalog, services.networks, services.styles, services.upscalers, services.faces)
 
 
 def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> None:

@@ -143,7 +143,7 @@ def extras_router(services: Services) -> APIRouter:
             UpscalerItem(
                 name=file.name,
                 model_name=file.kind,
-                model_path=None if file.path is None else str(file.path) if caller.is_admin else file.path.name,
+                model_path=file.path and (str(file.path) if caller.is_admin else file.path.name),
                 model_url=None,
                 scale=file.scale,
             )
