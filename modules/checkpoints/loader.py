@@ -6,9 +6,11 @@ its model is in use must change neither pictures nor the life of the process.
 """
 
 import logging
+from pathlib import Path
 
 import torch
 
+from modules.checkpoints.depth import load_depth
 from modules.checkpoints.files import CheckpointFile, VaeFile
 from modules.checkpoints.filling import fill_network
 from modules.checkpoints.model import LoadedModel
@@ -42,13 +44,16 @@ def detect_checkpoint(file: CheckpointFile) -> DetectedModel:
     return _detect(file, open_checkpoint(file))
 
 
-def load_model(file: CheckpointFile, vae: VaeFile | None, runtime: Runtime) -> LoadedModel:
+def load_model(
+    file: CheckpointFile, vae: VaeFile | None, runtime: Runtime, *, depth_folder: Path | None = None
+) -> LoadedModel:
     """Load a checkpoint.
 
     Args:
         file: the checkpoint.
         vae: a VAE to use instead of the baked-in one, None for that one.
         runtime: device and number formats.
+        depth_folder: where a depth estimator may lie, for depth checkpoints that hold none.
 
     Raises:
         CheckpointError: a file is missing, corrupt, refused, of no known family, or incomplete.
@@ -60,6 +65,8 @@ def load_model(file: CheckpointFile, vae: VaeFile | None, runtime: Runtime) -> L
         unet = _build_unet(weights, detected, runtime)
         texts = tuple(_build_text(weights, text, runtime) for text in detected.texts)
         autoencoder = _baked_in_vae(weights, detected, runtime) if vae is None else load_vae(vae, runtime)
+        needs_depth = detected.family.extra_channels == "depth"
+        depth = load_depth(weights, depth_folder, file.store, runtime) if needs_depth else None
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
             f"{runtime.device} has too little free memory for {file.name}; "
@@ -82,6 +89,7 @@ def load_model(file: CheckpointFile, vae: VaeFile | None, runtime: Runtime) -> L
         prediction=prediction,
         runtime=runtime,
         vae_file=vae,
+        depth=depth,
     )
 
 

@@ -8,12 +8,15 @@ from torch import Tensor, nn
 
 from modules.checkpoints.execution import Execution, Place, UNetInput
 from modules.diffusion.schedule import NoiseSchedule
+from modules.exceptions import RequestError
 from modules.families.family import Family, Prediction, PreviewMatrix
+from modules.networks.depth import DepthEstimator, depth_input
 from modules.networks.taesd import TinyDecoder, TinyEncoder
 from modules.networks.text_encoder import TextEncoder
 from modules.networks.tiling import set_tiling
 from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL, VaeConfig
+from modules.runtime.attention import use_attention
 from modules.runtime.device import Runtime
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class LoadedModel:
         prediction: what the U-Net predicts.
         runtime: device and number formats.
         vae_file: the external VAE, None for the baked-in one.
+        depth: tells how far away things are, for families that are guided by it; None where it is missing.
         tiny_encoder, tiny_decoder: TAESD in the VAE's place, where it was asked for and can be had.
         notes: what was asked of the model and cannot be had, one sentence each.
         execution: runs the networks within the memory there is.
@@ -52,6 +56,7 @@ class LoadedModel:
     prediction: Prediction
     runtime: Runtime
     vae_file: "VaeFile | None" = None
+    depth: DepthEstimator | None = None
     tiny_encoder: TinyEncoder | None = None
     tiny_decoder: TinyDecoder | None = None
     notes: tuple[str, ...] = ()
@@ -140,6 +145,22 @@ class LoadedModel:
                 drawn = self.tiny_decoder((z * self.latent_scale).to(self.runtime.device, self.runtime.dtype))
             return drawn.to("cpu", torch.float32) * 2 - 1
         return self.execution.decode(self.vae, z, self._place(self.unet))
+
+    def estimate_depth(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in -1..1 to relative depth (B, 1, H', W'), float32 on the CPU.
+
+        Raises:
+            RequestError: there is no depth estimator.
+        """
+        if self.depth is None:
+            raise RequestError(
+                "checkpoint",
+                f"{self.file.stem} holds no depth estimator; put dpt_hybrid-midas-501f0c75.pt, or the "
+                "model.safetensors of Intel/dpt-hybrid-midas, into models/midas and load it again",
+            )
+        with torch.no_grad(), use_attention(self.runtime.attention):
+            depth = self.depth(depth_input(pixels).to(self.runtime.device, self.runtime.dtype))
+        return depth.to("cpu", torch.float32)
 
     def raise_vae_precision(self) -> bool:
         """Let the autoencoder compute in 32-bit floats from now on; False when it does already."""

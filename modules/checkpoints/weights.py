@@ -12,6 +12,7 @@ from torch import Tensor
 from modules.checkpoints.files import CheckpointFile, ModelStore
 from modules.checkpoints.reader import MappedWeights
 from modules.exceptions import CheckpointError
+from modules.families.depth import DEPTH_PREFIX, depth_sources
 from modules.families.detect import UNET_PREFIX, VAE_PREFIX
 from modules.families.diffusers_names import (
     open_clip_sources,
@@ -24,7 +25,7 @@ from modules.families.header import CheckpointHeader, TensorInfo
 from modules.families.hints import ARCHITECTURE_KEY
 from modules.families.shapes import count_numbered
 
-__all__ = ["Weights", "open_checkpoint", "open_vae"]
+__all__ = ["RenamedWeights", "Weights", "open_checkpoint", "open_vae", "renamed_depth"]
 
 _MAX_JSON = 2**20
 _BETA_SCHEDULES = {"scaled_linear": "scaled_linear", "linear": "linear", "squaredcos_cap_v2": "cosine"}
@@ -119,6 +120,15 @@ class RenamedWeights:
         return self._sources[name].tensor()
 
 
+def renamed_depth(path: Path, weights: MappedWeights) -> RenamedWeights:
+    """A depth estimator's file in original or transformers' names; names come out as in a checkpoint."""
+    names = depth_sources(weights.header.tensors)
+    if not names:
+        names = {name.removeprefix(DEPTH_PREFIX): (name,) for name in weights.header.tensors}
+    sources = {DEPTH_PREFIX + name: Source(weights, theirs) for name, theirs in names.items()}
+    return RenamedWeights(path, sources, weights.header.metadata)
+
+
 def _open_folder(file: CheckpointFile) -> Weights:
     folder, store = file.path, file.store
     unet = _component(folder / "unet", store)
@@ -133,6 +143,9 @@ def _open_folder(file: CheckpointFile) -> Weights:
         name.endswith("proj_in.weight") and len(s.info().shape) == 2 for name, s in sources.items()
     )
     sources |= _text_sources(folder, store, is_open_clip=is_open_clip)
+    for part in _component(folder / "depth_estimator", store) or ():
+        names = depth_sources(part.header.tensors)
+        sources |= {DEPTH_PREFIX + name: Source(part, theirs) for name, theirs in names.items()}
     hints = _folder_hints(folder, is_open_clip=is_open_clip)
     return RenamedWeights(folder, sources, {ARCHITECTURE_KEY: json.dumps(hints)})
 

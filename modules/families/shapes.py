@@ -12,7 +12,15 @@ from modules.networks.open_clip_text import OpenClipTextConfig
 from modules.networks.unet import UNetConfig
 from modules.networks.vae import VaeConfig
 
-__all__ = ["Shapes", "clip_config", "count_numbered", "open_clip_config", "unet_config", "vae_config"]
+__all__ = [
+    "Shapes",
+    "clip_config",
+    "count_numbered",
+    "open_clip_config",
+    "shape_of",
+    "unet_config",
+    "vae_config",
+]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -24,7 +32,7 @@ def unet_config(
     shapes: Shapes, *, num_heads: int | None, head_channels: int | None, groups: int
 ) -> UNetConfig:
     """Configuration of the U-Net whose shapes these are; heads and groups cannot be seen in shapes."""
-    model_channels, in_channels = _shape(shapes, "input_blocks.0.0.weight", 4)[:2]
+    model_channels, in_channels = shape_of(shapes, "input_blocks.0.0.weight", 4)[:2]
     widths, depths, per_level = _way_down(shapes)
     if any(width % model_channels for width in widths):
         raise ValueError(f"level widths {widths} are no multiples of {model_channels}")
@@ -36,7 +44,7 @@ def unet_config(
     transformer_depth = tuple(depths[level * blocks] for level in range(levels))
     even = UNetConfig(
         in_channels=in_channels,
-        out_channels=_shape(shapes, "out.2.weight", 4)[0],
+        out_channels=shape_of(shapes, "out.2.weight", 4)[0],
         model_channels=model_channels,
         channel_mult=tuple(width // model_channels for width in widths),
         num_res_blocks=blocks,
@@ -57,11 +65,11 @@ def unet_config(
 
 def vae_config(shapes: Shapes, *, groups: int) -> VaeConfig:
     """Configuration of the autoencoder whose shapes these are."""
-    channels = _shape(shapes, "encoder.conv_in.weight", 4)[0]
+    channels = shape_of(shapes, "encoder.conv_in.weight", 4)[0]
     levels = count_numbered(shapes, "encoder.down.{}.block.0.conv1.weight")
     if not levels:
         raise ValueError("encoder.down.0.block.0.conv1.weight is missing")
-    widths = [_shape(shapes, f"encoder.down.{i}.block.0.conv1.weight", 4)[0] for i in range(levels)]
+    widths = [shape_of(shapes, f"encoder.down.{i}.block.0.conv1.weight", 4)[0] for i in range(levels)]
     if any(width % channels for width in widths):
         raise ValueError(f"level widths {widths} are no multiples of {channels}")
     if any(width % groups for width in widths):
@@ -70,36 +78,36 @@ def vae_config(shapes: Shapes, *, groups: int) -> VaeConfig:
         channels=channels,
         channel_mult=tuple(width // channels for width in widths),
         num_res_blocks=count_numbered(shapes, "encoder.down.0.block.{}.conv1.weight"),
-        latent_channels=_shape(shapes, "decoder.conv_in.weight", 4)[1],
+        latent_channels=shape_of(shapes, "decoder.conv_in.weight", 4)[1],
         groups=groups,
     )
 
 
 def clip_config(shapes: Shapes, *, heads: int | None) -> ClipTextConfig:
     """Configuration of a CLIP text tower in transformers' names; 64 features a head unless said."""
-    vocabulary, width = _shape(shapes, "text_model.embeddings.token_embedding.weight", 2)
+    vocabulary, width = shape_of(shapes, "text_model.embeddings.token_embedding.weight", 2)
     return ClipTextConfig(
         width=width,
         layers=count_numbered(shapes, "text_model.encoder.layers.{}.mlp.fc1.weight"),
         heads=_text_heads(width, heads),
-        mlp_width=_shape(shapes, "text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
+        mlp_width=shape_of(shapes, "text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
         vocabulary=vocabulary,
-        positions=_shape(shapes, "text_model.embeddings.position_embedding.weight", 2)[0],
+        positions=shape_of(shapes, "text_model.embeddings.position_embedding.weight", 2)[0],
     )
 
 
 def open_clip_config(shapes: Shapes, *, heads: int | None) -> OpenClipTextConfig:
     """Configuration of an OpenCLIP text tower; 64 features a head unless said."""
-    vocabulary, width = _shape(shapes, "token_embedding.weight", 2)
+    vocabulary, width = shape_of(shapes, "token_embedding.weight", 2)
     projection = shapes.get("text_projection")
     return OpenClipTextConfig(
         width=width,
         layers=count_numbered(shapes, "transformer.resblocks.{}.mlp.c_fc.weight"),
         heads=_text_heads(width, heads),
-        mlp_width=_shape(shapes, "transformer.resblocks.0.mlp.c_fc.weight", 2)[0],
+        mlp_width=shape_of(shapes, "transformer.resblocks.0.mlp.c_fc.weight", 2)[0],
         projection=0 if projection is None else projection[-1],
         vocabulary=vocabulary,
-        positions=_shape(shapes, "positional_embedding", 2)[0],
+        positions=shape_of(shapes, "positional_embedding", 2)[0],
     )
 
 
@@ -116,7 +124,7 @@ def _way_down(shapes: Shapes) -> tuple[list[int], tuple[int, ...], list[int]]:
         if f"input_blocks.{i}.0.op.weight" in shapes:
             level += 1
         elif f"input_blocks.{i}.0.in_layers.2.weight" in shapes:
-            width = _shape(shapes, f"input_blocks.{i}.0.in_layers.2.weight", 4)[0]
+            width = shape_of(shapes, f"input_blocks.{i}.0.in_layers.2.weight", 4)[0]
             blocks.append((level, width, _depth(shapes, f"input_blocks.{i}.1")))
         else:
             break
@@ -135,7 +143,7 @@ def _depth(shapes: Shapes, name: str) -> int:
 def _context_dim(shapes: Shapes) -> int:
     for name in shapes:
         if name.endswith(".attn2.to_k.weight"):
-            return _shape(shapes, name, 2)[1]
+            return shape_of(shapes, name, 2)[1]
     raise ValueError("no attention to text (*.attn2.to_k.weight)")
 
 
@@ -171,7 +179,12 @@ def _text_heads(width: int, heads: int | None) -> int:
     return number
 
 
-def _shape(shapes: Shapes, name: str, dimensions: int) -> tuple[int, ...]:
+def shape_of(shapes: Shapes, name: str, dimensions: int) -> tuple[int, ...]:
+    """The named shape.
+
+    Raises:
+        ValueError: it is missing, has another number of sides, or impossible ones.
+    """
     shape = shapes.get(name)
     if shape is None:
         raise ValueError(f"{name} is missing")

@@ -23,6 +23,8 @@ def blank_conditioning(model: LoadedModel, width: int, height: int, seed: int) -
     if kind == "inpaint":  # a grey picture, all of it to be painted
         latent = encode_pixels(model, torch.zeros(1, 3, height, width), seed)
         return torch.cat([torch.ones_like(latent[:, :1]), latent], dim=1)
+    if kind == "depth":  # everything equally far away
+        return torch.zeros(1, 1, height // model.latent_factor, width // model.latent_factor)
     raise RequestError("checkpoint", f"{model.file.stem} needs a picture to start from; use it in img2img")
 
 
@@ -59,6 +61,13 @@ def source_conditioning(
         visible = torch.lerp(pixels, pixels * (1 - hidden), mask_weight)
         small = F.interpolate(hidden, size=latent.shape[-2:])
         return torch.cat([small, encode_pixels(model, visible, seed)], dim=1)
-    raise RequestError(
-        "checkpoint", f"{model.file.stem} needs a depth estimate, which this version cannot make"
+    return _depth_channel(model, pixels, latent)
+
+
+def _depth_channel(model: LoadedModel, pixels: Tensor, latent: Tensor) -> Tensor:
+    """Depth of the picture at the latent's size, (1, 1, h, w), from -1 for the farthest cell to 1."""
+    depth = F.interpolate(
+        model.estimate_depth(pixels), size=latent.shape[-2:], mode="bicubic", align_corners=False
     )
+    low, high = depth.aminmax()
+    return torch.zeros_like(depth) if low == high else 2.0 * (depth - low) / (high - low) - 1.0

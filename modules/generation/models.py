@@ -25,6 +25,7 @@ class ModelPool:
 
     Args:
         capacity: how many checkpoints stay in memory (setting ``sd_checkpoints_limit``).
+        depth_folder: where a depth estimator may lie.
         on_drop: told when a model leaves, so that nobody else keeps it in memory.
     """
 
@@ -35,12 +36,14 @@ class ModelPool:
         small_vaes: SmallVaes,
         *,
         capacity: int = 1,
+        depth_folder: Path | None = None,
         on_drop: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalog = catalog
         self._runtime = runtime
         self._small_vaes = small_vaes
         self._capacity = capacity
+        self._depth_folder = depth_folder
         self._on_drop = on_drop
         self._loaded: OrderedDict[tuple[str, str], LoadedModel] = OrderedDict()
         self._in_force: dict[tuple[str, str], tuple[tuple[Patch, ...], bool]] = {}
@@ -100,7 +103,7 @@ class ModelPool:
         listed = next((file for file in self._catalog.checkpoints() if file.path == path), None)
         file = listed or CheckpointFile(path, path.name, self._catalog.store)  # gone: loading says so
         vae = VaeFile(Path(key.vae), self._catalog.store) if key.vae else None
-        model = load_model(file, vae, self._runtime)
+        model = load_model(file, vae, self._runtime, depth_folder=self._depth_folder)
         with self._lock:
             self._loaded[identity] = model
         return model

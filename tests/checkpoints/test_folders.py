@@ -9,8 +9,14 @@ from diffusers import AutoencoderKL as TheirVae
 from diffusers import UNet2DConditionModel as TheirUNet
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import (
+    BitConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    DPTConfig,
+    DPTForDepthEstimation,
+)
 from transformers import CLIPTextConfig as TheirTextConfig
-from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from modules.checkpoints.files import CheckpointFile, ModelStore, VaeFile
 from modules.checkpoints.loader import load_model, load_vae
@@ -168,3 +174,29 @@ def test_a_vae_file_in_diffusers_names_is_understood(tmp_path: Path) -> None:
     ours = load_vae(VaeFile(tmp_path / "vae.safetensors", ModelStore.below(tmp_path / "cache")), CPU)
     z = torch.randn(1, 4, 4, 4)
     assert _distance(ours.decode(z), theirs.decode(z).sample) < 1e-5
+
+
+def test_a_depth_model_brings_its_estimator(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    unet = TheirUNet(
+        in_channels=5, block_out_channels=(64, 128), layers_per_block=1, attention_head_dim=[2, 4],
+        cross_attention_dim=64, use_linear_projection=True, norm_num_groups=16,
+        down_block_types=(CROSS_DOWN, DOWN), up_block_types=(UP, CROSS_UP),
+    )  # fmt: skip
+    backbone = BitConfig(
+        embedding_size=32, hidden_sizes=[128, 128, 128], depths=[1, 1, 1], embedding_dynamic_padding=True,
+        layer_type="bottleneck", global_padding="same", out_features=["stage1", "stage2", "stage3"],
+    )  # fmt: skip
+    estimator = DPTForDepthEstimation(
+        DPTConfig(
+            is_hybrid=True, backbone_config=backbone, hidden_size=64, num_hidden_layers=4,
+            num_attention_heads=1, intermediate_size=64, backbone_out_indices=[0, 1, 2, 3], image_size=32,
+            neck_hidden_sizes=[128, 128, 32, 32], fusion_hidden_size=8, backbone_featmap_shape=[1, 128, 2, 2],
+        )
+    )  # fmt: skip
+    folder = tmp_path / "model"
+    model = load_model(
+        _pipeline(folder, unet, {"text_encoder": _text("gelu"), "depth_estimator": estimator}), None, CPU
+    )
+    assert model.family.extra_channels == "depth"
+    assert model.estimate_depth(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 384, 384)
