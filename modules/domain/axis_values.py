@@ -32,9 +32,16 @@ _FLOAT_COUNT = re.compile(rf"{_FLOAT}-{_FLOAT}{_COUNT}")
 
 
 def split_list(text: str) -> list[str]:
-    """The entries of a comma-separated list; quotes keep commas, blanks around entries go."""
+    """The entries of a comma-separated list; quotes keep commas, blanks around entries go.
+
+    Raises:
+        RequestError: an entry is longer than any value can be.
+    """
     rows = csv.reader(io.StringIO(text), skipinitialspace=True)
-    return [entry.strip() for row in rows for entry in row]
+    try:
+        return [entry.strip() for row in rows for entry in row]
+    except csv.Error as error:
+        raise RequestError("script_args", f"a list of values cannot be read: {error}") from error
 
 
 def write_list(entries: Sequence[str]) -> str:

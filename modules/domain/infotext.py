@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 
 from modules.domain.infotext_defaults import InfotextValue, StyleExtractor, complete_parameters
 
-__all__ = ["Infotext", "InfotextValue", "format_infotext", "parse_infotext", "quote_value", "split_infotext"]
+__all__ = [
+    "Infotext",
+    "InfotextValue",
+    "format_infotext",
+    "parse_infotext",
+    "quote_value",
+    "split_infotext",
+    "with_parameters",
+]
 
 NEGATIVE_PREFIX = "Negative prompt:"
 MIN_PAIRS = 3  # a last line with fewer "Key: value" pairs belongs to the prompt
@@ -71,6 +79,16 @@ def format_infotext(prompt: str, negative: str, parameters: Mapping[str, object]
     )
     negative_line = f"\n{NEGATIVE_PREFIX} {negative}" if negative else ""
     return f"{prompt}{negative_line}\n{', '.join(pairs)}".strip()
+
+
+def with_parameters(text: str, parameters: Mapping[str, object]) -> str:
+    """The text with further parameters behind its own, in front of the version."""
+    lines, newline, last = text.rpartition("\n")
+    own, mark, version = last.rpartition(", Version: ")
+    if not mark:
+        own, version = last, ""
+    added = "".join(f", {key}: {quote_value(value)}" for key, value in parameters.items())
+    return f"{lines}{newline}{own}{added}{mark}{version}"
 
 
 def split_infotext(text: str) -> Infotext:

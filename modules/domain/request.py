@@ -15,6 +15,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "ImageToImage",
+    "NoiseReversal",
     "Refiner",
     "SoftInpainting",
 ]
@@ -78,6 +79,24 @@ class SoftInpainting(_Frozen):
     difference_contrast: Annotated[int | float, Field(ge=0, le=8)] = 2
 
 
+class NoiseReversal(_Frozen):
+    """Start from the noise that the sampler would have needed to make the start picture.
+
+    Attributes:
+        prompt, negative_prompt: what the start picture shows.
+        steps: of the way back.
+        randomness: share of fresh noise.
+        sigma_adjustment: take each step at its lower noise level.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    cfg_scale: Finite = 1.0
+    steps: Annotated[int, Field(ge=1, le=1000)] = 50
+    randomness: Strength = 0.0
+    sigma_adjustment: bool = False
+
+
 class ImageToImage(_Frozen):
     """Where to start from, and what may change. Pictures are ids in the blob store (sha256)."""
 
@@ -98,6 +117,7 @@ class ImageToImage(_Frozen):
     inpaint_full_res_padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = 0
     inpainting_mask_invert: bool = False
     soft_inpainting: SoftInpainting | None = None
+    noise_reversal: NoiseReversal | None = None
 
 
 class GenerationRequest(_Frozen):
@@ -110,6 +130,7 @@ class GenerationRequest(_Frozen):
     negative_prompt: str = ""
     styles: tuple[str, ...] = ()
     seed: Seed = -1
+    seed_was_random: bool = Field(False, description="set when a seed of -1 was drawn at submit time")
     subseed: Seed = -1
     subseed_strength: Strength = 0.0
     seed_resize_from_w: int = -1

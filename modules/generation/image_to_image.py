@@ -59,13 +59,17 @@ def _start(model: LoadedModel, plan: GenerationPlan, image: ImagePlan, source: P
         latent = _filled(latent, paint, source.fill, image)
         blend = HardBlend(latent, paint) if source.soft is None else SoftBlend(latent, paint, source.soft)
     mask = None if source.mask is None else torch.from_numpy(source.mask)[None, None]
+    reversal = None if asked is None else asked.noise_reversal
     multiplier = None if asked is None else asked.initial_noise_multiplier
+    if reversal is not None:
+        multiplier = 1.0  # noise that was found is taken as it is
     return PassStart(
         latent=latent,
         noise_multiplier=settings.initial_noise_multiplier if multiplier is None else multiplier,
         extra_noise=settings.img2img_extra_noise,
         concat=source_conditioning(model, pixels, latent, mask, mask_weight=settings.inpainting_mask_weight),
         blend=blend,
+        reversal=reversal,
     )
 
 

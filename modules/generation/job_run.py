@@ -1,44 +1,29 @@
-"""One generation job on the engine: starts its images, listens to them, saves what they make."""
+"""One generation job on the engine: starts its images, listens to them, has saved what they make."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-from modules.domain.job import JobState, ResultImage
+from modules.domain.job import JobState
 from modules.exceptions import WebuiError
-from modules.generation.effects import FinishedImage, ImageCoroutine, PassDone, StepEnd
+from modules.generation.effects import FinishedImage, PassDone, StepEnd
 from modules.generation.engine import Engine, ImageTask
 from modules.generation.failures import error_kind, readable_error
-from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.preview import Preview, PreviewMethod, preview_file
 from modules.generation.preview_pace import PreviewPace
-from modules.generation.step_store import ImageMemory, StepStore
+from modules.generation.step_store import StepStore
+from modules.generation.work import Work, WorkImage
 from modules.jobs.queue import Job, Outcome
 from modules.jobs.service import Control, JobService
 
-__all__ = ["ImageOutput", "JobRun", "RunKit"]
+__all__ = ["JobRun", "RunKit"]
 
 log = logging.getLogger(__name__)
 
 BOOK_EVERY = 5.0  # seconds of the device that are booked on the job at a time
 STORE_EVERY = 2.0  # seconds between stored step states: what a crash can cost
-
-
-class ImageOutput(Protocol):
-    """Turns finished pixels into saved pictures and the job's ``info`` text."""
-
-    def save(self, image: ImagePlan, finished: FinishedImage) -> tuple[ResultImage, ...]:
-        """Composite, write and describe one picture; masks that were asked for come behind it."""
-        ...
-
-    def close(self, images: tuple[ResultImage, ...]) -> tuple[tuple[ResultImage, ...], str]:
-        """Write grids; returns them and the job's ``info`` as JSON text."""
-        ...
-
-
-Story = Callable[[ImagePlan, ImageMemory], ImageCoroutine]
 
 
 @dataclass(frozen=True)
@@ -55,38 +40,34 @@ class RunKit:
 class _Progress:
     """Place of one running image."""
 
+    work: WorkImage
     steps_done: int = 0
     latest: StepEnd | None = None
 
 
 class JobRun:
-    """Runs a plan's images batch by batch; the engine calls back as their listener."""
+    """Works off a job's pictures batch by batch; the engine calls back as their listener."""
 
-    def __init__(
-        self, job: Job, plan: GenerationPlan, story: Story, output: ImageOutput, kit: RunKit
-    ) -> None:
+    def __init__(self, job: Job, work: Work, kit: RunKit) -> None:
         self.job_id = job.id
         self.owner = job.owner
         self.is_suspect = job.crashes > 0
-        self.plan = plan
         self.ended = False
-        self._story = story
-        self._output = output
+        self._work = work
         self._kit = kit
         self._running: dict[ImageTask, _Progress] = {}
-        self._done = {image.index for image in kit.jobs.finished_images(job.id)}
-        self._batches = self._pending_batches()
+        self._batch: dict[int, WorkImage] = {}
+        self._advancing = False
         self._started = time.monotonic()
         self._last_stored = self._started
-        settings = plan.settings
+        settings = work.plan.settings
         self._pace = PreviewPace(
             settings.show_progress_every_n_steps, settings.live_preview_refresh_period / 1000
         )
         self._control = Control()
-        self._work_left = sum(plan.steps_total for image in plan.images if image.index not in self._done)
-        self._work_done = 0
-        self._work = max(1, self._work_left)
-        self._comments = list(plan.comments)
+        self._steps_done = 0
+        self._fraction = 0.0
+        self._comments = list(work.comments)
         self._unbooked = 0.0
 
     @property
@@ -101,13 +82,14 @@ class JobRun:
 
     def advance(self) -> None:
         """Start the next batch when the last one is through; end the job when none is left."""
-        while not self._running and not self.ended:
-            batch = next(self._batches, None)
-            if batch is None:
-                self._finish(JobState.DONE)
-                return
-            if not all(self._start(image) for image in batch):
-                return
+        if self._advancing:  # an image that ends at once calls back from within
+            return
+        self._advancing = True
+        try:
+            while not self._running and not self.ended:
+                self._start_batch()
+        finally:
+            self._advancing = False
 
     def steer(self) -> None:
         """Do what the owner wants of the job: pause, cancel. The rest happens at step ends."""
@@ -128,15 +110,15 @@ class JobRun:
 
     def started(self, task: ImageTask) -> None:
         """See :class:`~modules.generation.engine.ImageListener`."""
-        self._running[task] = _Progress()
+        self._running[task] = _Progress(self._batch[task.index])
 
     def step_ended(self, task: ImageTask, step: StepEnd) -> bool:
         """See :class:`~modules.generation.engine.ImageListener`."""
         progress = self._running[task]
-        before_hires = self.plan.first.steps if step.stage == "hires" else 0
-        total = min(before_hires + step.step, self.plan.steps_total)
-        self._work_done += max(0, total - progress.steps_done)
-        progress.steps_done, progress.latest = total, step
+        plan = progress.work.plan
+        before_hires = plan.first.steps if step.stage == "hires" else 0
+        progress.steps_done = max(progress.steps_done, min(before_hires + step.step, plan.steps_total))
+        progress.latest = step
         self._control = self._kit.jobs.wants(self.job_id)
         self._store(task, step)
         self._report(step)
@@ -144,32 +126,31 @@ class JobRun:
 
     def pass_ended(self, task: ImageTask, done: PassDone) -> None:
         """See :class:`~modules.generation.engine.ImageListener`."""
-        if done.stage == "first" and self.plan.hires is not None:
+        if done.stage == "first" and self._running[task].work.plan.hires is not None:
             self._kit.steps.save_pass(self.job_id, task.index, done)
 
     def finished(self, task: ImageTask, image: FinishedImage) -> None:
         """See :class:`~modules.generation.engine.ImageListener`."""
-        progress = self._running.pop(task, _Progress())
-        self._work_done += max(0, self.plan.steps_total - progress.steps_done)
+        work = self._running.pop(task).work
+        self._steps_done += work.plan.steps_total
         self._add_comments(image.facts.comments)
         try:
-            results = self._output.save(self.plan.images[task.index], image)
-            self._kit.jobs.add_images(self.job_id, *results)
+            results = self._work.save(work, image)
+            if results:
+                self._kit.jobs.add_images(self.job_id, *results)
             self.is_suspect = False
         except Exception as error:  # noqa: BLE001 - the boundary: what cannot be saved ends this job only
             self._fail(error)
             return
-        if self._control.interrupt and not self._running:
-            self._finish(JobState.DONE)
-        elif not self._running:
-            if self._control.skip:
-                self._kit.jobs.acknowledge_skip(self.job_id)
-            self.advance()
+        self._go_on()
 
     def failed(self, task: ImageTask, error: Exception) -> None:
         """See :class:`~modules.generation.engine.ImageListener`."""
-        self._running.pop(task, None)
-        self._fail(error)
+        work = self._running.pop(task).work
+        if self._work.tolerates(work, error):
+            self._go_on()
+        else:
+            self._fail(error)
 
     def used_device(self, seconds: float) -> None:
         """See :class:`~modules.generation.engine.ImageListener`."""
@@ -179,17 +160,33 @@ class JobRun:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _pending_batches(self) -> Iterator[tuple[ImagePlan, ...]]:
-        size = self.plan.request.batch_size
-        for start in range(0, len(self.plan.images), size):
-            batch = self.plan.images[start : start + size]
-            yield tuple(image for image in batch if image.index not in self._done)
+    def _go_on(self) -> None:
+        """After an image: start the next batch when it was the last of this one."""
+        counts = self._work.counts()
+        if counts is not None:
+            self._kit.jobs.report(self.job_id, images_done=counts[0], images_total=counts[1])
+        if self._running:
+            return
+        if self._control.skip:
+            self._kit.jobs.acknowledge_skip(self.job_id)
+        self.advance()
 
-    def _start(self, image: ImagePlan) -> bool:
-        """Put an image into the engine; False when the job has ended over it."""
-        memory = self._kit.steps.recall(self.job_id, image.index)
-        self._kit.engine.start(self._story(image, memory), self, image.index)
-        return not self.ended
+    def _start_batch(self) -> None:
+        """Put the next images into the engine, or end the job."""
+        try:
+            batch = self._work.next_batch(interrupted=self._control.interrupt)
+        except Exception as error:  # noqa: BLE001 - the boundary: a script's mistake ends its job only
+            self._fail(error)
+            return
+        self._add_comments(self._work.comments)
+        if not batch:
+            self._finish(JobState.DONE)
+        self._batch = {work.key: work for work in batch}
+        for work in batch:
+            memory = self._kit.steps.recall(self.job_id, work.key)
+            self._kit.engine.start(work.story(work.image, memory), self, work.key)
+            if self.ended:
+                return
 
     def _store(self, task: ImageTask, step: StepEnd) -> None:
         now = time.monotonic()
@@ -198,7 +195,8 @@ class JobRun:
             self._kit.steps.save_step(self.job_id, task.index, step)
 
     def _report(self, step: StepEnd) -> None:
-        fraction = min(1.0, self._work_done / self._work)
+        done, total = self._steps()
+        self._fraction = fraction = max(self._fraction, min(1.0, done / total))
         elapsed = time.monotonic() - self._started
         eta = elapsed / fraction - elapsed if fraction > 0 else None
         jobs = self._kit.jobs
@@ -219,7 +217,7 @@ class JobRun:
             )
 
     def _preview(self, step: StepEnd) -> bytes | None:
-        now, settings = time.monotonic(), self.plan.settings
+        now, settings = time.monotonic(), self._work.plan.settings
         if not settings.live_previews_enable or not self._pace.is_due(now, step.step):
             return None
         if not self._kit.jobs.is_watched(self.job_id):
@@ -233,9 +231,15 @@ class JobRun:
             return None
         self._add_comments(preview.comment for preview in previews if preview.comment)
         file = preview_file([preview.picture for preview in previews], settings.live_previews_image_format)
-        whole = (now - self._started) * self._work / max(1, self._work_done)  # seconds, estimated
+        done, total = self._steps()
+        whole = (now - self._started) * total / max(1, done)  # seconds, estimated
         self._pace.drawn(now, step.step, cost=time.monotonic() - now, whole=whole)
         return file
+
+    def _steps(self) -> tuple[int, int]:
+        """Sampling steps done, and those of the whole job as far as it is known."""
+        running = sum(progress.steps_done for progress in self._running.values())
+        return self._steps_done + running, max(1, self._steps_done + self._work.steps_left())
 
     def _add_comments(self, comments: Iterable[str]) -> None:
         self._comments += [comment for comment in comments if comment not in self._comments]
@@ -246,13 +250,14 @@ class JobRun:
         self._stop_tasks()
         jobs = self._kit.jobs
         try:
-            grids, info = self._output.close(jobs.finished_images(self.job_id))
-            for grid in grids:
-                jobs.add_images(self.job_id, grid)
+            ending = self._work.close(jobs.finished_images(self.job_id))
+            if ending.images:
+                jobs.add_images(self.job_id, *ending.images)
         except Exception as error:  # noqa: BLE001 - the boundary, as above
             self._fail(error)
             return
-        self._end(Outcome(state, comments=tuple(self._comments), info=info))
+        self._add_comments(self._work.comments)
+        self._end(Outcome(state, comments=tuple(self._comments), info=ending.info))
 
     def _fail(self, error: Exception) -> None:
         if self.ended:

@@ -1,6 +1,5 @@
 """From finished pixels to saved pictures: compositing, infotext, file, and A1111's ``info`` text."""
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,9 @@ from PIL import Image
 
 from modules.domain.job import ResultImage
 from modules.generation.effects import FinishedImage, ImageFacts
-from modules.generation.parameters import VERSION, extra_parameters, infotext_for
+from modules.generation.extending import Extending, NothingExtended
+from modules.generation.job_info import MadePicture, job_info
+from modules.generation.parameters import infotext_for
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.sources import PreparedSource
 from modules.imaging.blobs import BlobStore
@@ -41,6 +42,11 @@ class JobOutput:
     Args:
         owner: for ``[user]`` in file names.
         source: of image to image, whose masked-off parts are put back over the result.
+        extensions: may change pictures before they are written.
+
+    Attributes:
+        facts: of the picture that was saved last.
+        comments: what extensions could not do.
     """
 
     plan: GenerationPlan
@@ -48,9 +54,11 @@ class JobOutput:
     writer: ImageWriter
     blobs: BlobStore
     source: PreparedSource | None = None
+    extensions: Extending = field(default_factory=NothingExtended)
     begun: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    facts: ImageFacts = field(default_factory=ImageFacts)
+    comments: list[str] = field(default_factory=list)
     _made: dict[int, _Made] = field(default_factory=dict)
-    _facts: ImageFacts = field(default_factory=ImageFacts)
 
     def save(self, image: ImagePlan, finished: FinishedImage) -> tuple[ResultImage, ...]:
         """Composite, write and describe one picture, and the masks that the settings want shown.
@@ -62,12 +70,14 @@ class JobOutput:
         if self.source is not None:
             picture = self.source.composite(picture, image.index, self.plan.settings, finished.distance)
         infotext = infotext_for(self.plan, image, finished.facts)
-        self._facts = finished.facts
+        picture, comments = self.extensions.transform_image(picture, self.plan.request, infotext)
+        self.comments += comments
+        self.facts = finished.facts
         self._made[image.index] = _Made(image, infotext, picture)
         keep = finished.complete or self.plan.settings.save_incomplete_images
-        result = self._write(picture, image, infotext, index=image.index, keep=keep)
+        result = self.write(picture, image, infotext, index=image.index, keep=keep)
         masks = (
-            self._write(mask, image, infotext, index=image.index, keep=False) for mask in self._masks(decoded)
+            self.write(mask, image, infotext, index=image.index, keep=False) for mask in self._masks(decoded)
         )
         return (result, *masks)
 
@@ -87,14 +97,34 @@ class JobOutput:
         grid = self._grid()
         return ((grid,) if grid is not None else ()), self._info(images, has_grid=grid is not None)
 
-    def _write(
-        self, picture: Image.Image, image: ImagePlan, infotext: str, *, index: int, keep: bool
+    def write(
+        self,
+        picture: Image.Image,
+        image: ImagePlan,
+        infotext: str,
+        *,
+        index: int,
+        keep: bool,
+        series: str = "",
     ) -> ResultImage:
+        """Put one picture into a file.
+
+        Args:
+            picture: the picture.
+            image: whose seed and prompts its name may be made of.
+            infotext: to be written into it.
+            index: place in the job; -1 is a grid, which the settings for grids apply to.
+            keep: into the outputs if the settings and the request want that, else into the blob store.
+            series: first part of a grid's numbered name.
+
+        Raises:
+            StorageError: it could not be written.
+        """
         settings, kind = self.plan.settings, self.plan.request.kind
         grid = index == GRID_INDEX
         wanted = settings.grid_save if grid else settings.samples_save
         if keep and wanted and self.plan.request.save_images:
-            facts = self._name_facts(picture, image, grid=grid)
+            facts = self._name_facts(picture, image, series=(series or "grid") if grid else None)
             folder: OutputKind = kind
             if grid:
                 folder = "txt2img-grid" if kind == "txt2img" else "img2img-grid"
@@ -119,14 +149,15 @@ class JobOutput:
             infotext=infotext,
         )
 
-    def _name_facts(self, picture: Image.Image, image: ImagePlan, *, grid: bool) -> NameFacts:
+    def _name_facts(self, picture: Image.Image, image: ImagePlan, *, series: str | None) -> NameFacts:
+        """What a name may be made of; ``series`` is that of a grid."""
         plan = self.plan
         request, first = plan.request, plan.first
         source = request.image_to_image
         return NameFacts(
             now=datetime.now().astimezone(),
             job_begun=self.begun,
-            basename="grid" if grid else "",
+            basename=series or "",
             seed=image.seed,
             all_seeds=tuple(each.seed for each in plan.images),
             steps=first.steps,
@@ -141,7 +172,7 @@ class JobOutput:
             prompt=image.prompt,
             negative_prompt=image.negative_prompt,
             prompt_no_styles=request.prompt,
-            batch_index=None if grid else image.index % request.batch_size,
+            batch_index=None if series else image.index % request.batch_size,
             batch_size=request.batch_size,
             iteration=image.index // request.batch_size,
             n_iter=request.n_iter,
@@ -167,57 +198,19 @@ class JobOutput:
         )
         pictures = [each.picture for each in made]
         sheet = image_grid(pictures, rows, background=settings.grid_background_color)
-        return self._write(sheet, made[0].plan, made[0].infotext, index=GRID_INDEX, keep=True)
+        return self.write(sheet, made[0].plan, made[0].infotext, index=GRID_INDEX, keep=True)
 
     def _info(self, images: Sequence[ResultImage], *, has_grid: bool) -> str:
-        """A1111's ``info``: everything about the job, as JSON."""
-        plan, request = self.plan, self.plan.request
-        source = request.image_to_image
-        strength = (
-            source.denoising_strength
-            if source
-            else (request.hires.denoising_strength if request.hires else None)
-        )
         by_place = {image.index: image.infotext for image in images if image.index >= 0}
         infotexts = [by_place[place] for place in sorted(by_place)]
-        first = plan.images[0]
-        return json.dumps(
-            {
-                "prompt": first.prompt,
-                "all_prompts": [image.prompt for image in plan.images],
-                "negative_prompt": first.negative_prompt,
-                "all_negative_prompts": [image.negative_prompt for image in plan.images],
-                "seed": first.seed,
-                "all_seeds": [image.seed for image in plan.images],
-                "subseed": first.subseed,
-                "all_subseeds": [image.subseed for image in plan.images],
-                "subseed_strength": request.subseed_strength,
-                "width": plan.first.width,
-                "height": plan.first.height,
-                "sampler_name": plan.first.sampler,
-                "cfg_scale": plan.first.cfg_scale,
-                "steps": plan.first.steps,
-                "batch_size": request.batch_size,
-                "restore_faces": bool(request.restore_faces),
-                "face_restoration_model": None,
-                "sd_model_name": plan.checkpoint.stem,
-                "sd_model_hash": plan.checkpoint.shorthash or None,
-                "sd_vae_name": plan.vae.name if plan.vae else None,
-                "sd_vae_hash": (plan.vae.shorthash or None) if plan.vae else None,
-                "seed_resize_from_w": request.seed_resize_from_w,
-                "seed_resize_from_h": request.seed_resize_from_h,
-                "denoising_strength": strength,
-                "extra_generation_params": {
-                    "Schedule type": plan.first.scheduler,
-                    **extra_parameters(plan, self._facts),
-                },
-                "index_of_first_image": 1 if has_grid else 0,
-                "infotexts": ([infotexts[0]] if has_grid and infotexts else []) + infotexts,
-                "styles": list(request.styles),
-                "job_timestamp": self.begun.strftime("%Y%m%d%H%M%S"),
-                "clip_skip": plan.settings.CLIP_stop_at_last_layers,
-                "is_using_inpainting_conditioning": self._facts.uses_mask_conditioning,
-                "version": VERSION,
-            },
-            ensure_ascii=False,
+        return job_info(
+            self.plan,
+            self.facts,
+            [
+                MadePicture(image.seed, image.subseed, image.prompt, image.negative_prompt)
+                for image in self.plan.images
+            ],
+            infotexts[:1] * has_grid + infotexts,
+            grids=int(has_grid),
+            begun=self.begun,
         )

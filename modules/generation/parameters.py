@@ -58,6 +58,7 @@ def extra_parameters(plan: GenerationPlan, facts: ImageFacts) -> dict[str, objec
     """The keys behind the fixed ones (A1111's ``extra_generation_params``)."""
     spec = find_sampler(plan.first.sampler)
     parts = (
+        plan.script_parameters,
         _hires(plan),
         _refiner(plan),
         dict(facts.adapters),

@@ -1,7 +1,7 @@
 """One sampling pass of one picture: noise, schedule, guidance, mask, refiner, put together."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -19,11 +19,13 @@ from modules.diffusion.start import (
     start_from_latent,
     start_from_noise,
 )
+from modules.domain.request import NoiseReversal
 from modules.generation.denoiser import GuidanceOptions, GuidedDenoiser, ModelView, PadMode
 from modules.generation.effects import Answer, Effect, ModelKey, PassDone, Stage, use_model
 from modules.generation.mask_blend import HardBlend, SoftBlend
 from modules.generation.plan import GenerationPlan, ImagePlan, PassPlan, RefinerPlan
 from modules.generation.prompts import EncodedPrompts
+from modules.generation.reversed_noise import reversed_noise
 from modules.generation.sampling_pass import PassProgress, sampling_pass
 from modules.generation.story import Story
 from modules.settings.options import Settings
@@ -41,6 +43,7 @@ class PassStart:
         extra_noise: noise on top (``img2img_extra_noise``).
         concat: extra input channels of special checkpoints, (1, K, h, w).
         blend: the mask.
+        reversal: begin with the noise that leads to ``latent``; None draws it.
     """
 
     latent: Tensor | None = None
@@ -48,6 +51,7 @@ class PassStart:
     extra_noise: float = 0.0
     concat: Tensor | None = None
     blend: HardBlend | SoftBlend | None = None
+    reversal: NoiseReversal | None = None
 
 
 @dataclass(frozen=True)
@@ -117,10 +121,12 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
     schedule = schedule_in_force(of.model, of.settings)
     noise_spec, tree = _noise_spec(of), _shared_tree(of, spec)
     noise, source = initial_noise(noise_spec, of.latent_shape, shared_tree=tree)
+    stored = memory.steps.get(of.stage)
+    if of.start.reversal is not None and stored is None:
+        noise = yield from _found_noise(of, of.start.reversal, schedule, noise)
     begin = _begin(of, spec, schedule, noise)
     if len(begin.sigmas) == 0:
         return PassResult(begin.x, of.key)
-    stored = memory.steps.get(of.stage)
     state = SamplerState(begin.x, draws=source.draws) if stored is None else stored.state
     if stored is not None:
         source = _source_at(noise_spec, of, stored.state.draws, tree)
@@ -146,6 +152,23 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
         latent = of.start.blend.finish(latent)
     yield PassDone(of.stage, latent)
     return PassResult(latent, denoiser.key)
+
+
+def _found_noise(
+    of: ImagePass, reversal: NoiseReversal, schedule: NoiseSchedule, random: Tensor
+) -> Generator[Effect, Answer, Tensor]:
+    """The noise that leads to the start picture, by the prompts that describe it."""
+    if of.start.latent is None:
+        return random
+    described = replace(of.image, prompt=reversal.prompt, negative_prompt=reversal.negative_prompt)
+    prompts = of.story.room.prompts.encode(of.model, of.key, of.plan, described, of.stage)
+    prediction = prediction_for(of.model.prediction, schedule)
+    denoiser = GuidedDenoiser(
+        ModelView(of.key, prediction, prompts.conditioning, of.start.concat),
+        GuidanceOptions(reversal.cfg_scale, total_calls=reversal.steps),
+        timestep_of=schedule.sigma_to_t,
+    )
+    return (yield from reversed_noise(of.start.latent, random, reversal, denoiser, schedule))
 
 
 def _noise_spec(of: ImagePass) -> NoiseSpec:

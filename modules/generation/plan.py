@@ -1,6 +1,7 @@
 """What will be done: a request with every default ended. The engine and the infotext read only this."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from modules.diffusion.samplers import find_sampler
 from modules.domain.extra_networks import ExtraNetwork
@@ -101,6 +102,7 @@ class GenerationPlan:
         settings: the options in force for this job: the user's at submit time, and the overrides.
         networks: tags of the first prompt; those that exist are patches of ``model``.
         comments: what could not be honoured, one sentence each.
+        script_parameters: what the script that asked for this adds to the infotext.
     """
 
     request: GenerationRequest
@@ -115,6 +117,7 @@ class GenerationPlan:
     networks: tuple[ExtraNetwork, ...]
     tiling: bool
     comments: tuple[str, ...] = ()
+    script_parameters: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def steps_total(self) -> int:

@@ -1,19 +1,25 @@
 """From a claimed job to a run on the engine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from modules.domain.request import GenerationRequest
+from modules.domain.script import read_arguments
 from modules.generation.effects import ImageCoroutine
+from modules.generation.extending import Extending, NothingExtended
 from modules.generation.image_to_image import image_to_image
 from modules.generation.job_run import JobRun, RunKit
 from modules.generation.outputs import JobOutput
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.resolve import Catalogs, resolve
-from modules.generation.sources import PreparedSource, prepare_source
+from modules.generation.script_work import PreparedRequest, ScriptRecords, ScriptWork
+from modules.generation.scripts.choices import check_name, script_choices
+from modules.generation.scripts.script import RenderItem, ScriptRoom
+from modules.generation.sources import prepare_source
 from modules.generation.step_store import ImageMemory
 from modules.generation.story import Story, StoryRoom
 from modules.generation.text_to_image import text_to_image
+from modules.generation.work import PlanWork, Work
 from modules.imaging.writer import ImageWriter
 from modules.jobs.queue import Job
 
@@ -28,6 +34,7 @@ class Preparer:
     room: StoryRoom
     writer: ImageWriter
     kit: RunKit
+    extensions: Extending = field(default_factory=NothingExtended)
 
     def __call__(self, job: Job) -> JobRun:
         """Build the run.
@@ -36,7 +43,47 @@ class Preparer:
             WebuiError: the request cannot be done.
         """
         self.room.prompts.embeddings.refresh()  # files that came since the last job
-        plan = resolve(GenerationRequest.model_validate_json(job.payload), self.catalogs)
+        asked = GenerationRequest.model_validate_json(job.payload)
+        request, comments = self.extensions.transform_request(asked)
+        plan = resolve(request, self.catalogs)
+        plan = replace(plan, comments=(*comments, *plan.comments))
+        work = self._scripted(job, plan) if request.script_name else self._plain(job, plan)
+        return JobRun(job, work, self.kit)
+
+    def _plain(self, job: Job, plan: GenerationPlan) -> Work:
+        prepared = self._prepared(job, plan, self.extensions)
+        done = {image.index for image in self.kit.jobs.finished_images(job.id)}
+        return PlanWork(plan, prepared.story, prepared.output, done)
+
+    def _scripted(self, job: Job, plan: GenerationPlan) -> Work:
+        request = plan.request
+        script = self.extensions.scripts.find(request.script_name or "", request.kind)
+        upscalers = self.catalogs.upscalers
+        names = upscalers.names(plan.settings)
+        choices = script_choices(self.catalogs, plan.settings, request.kind)
+        arguments = read_arguments(script.declaration, request.script_args, choices)
+        room = ScriptRoom(
+            plan.settings,
+            self.room.blobs,
+            {name: upscalers.find(name, plan.settings) for name in names},
+            lambda kind, name: check_name(self.catalogs, kind, name),
+        )
+
+        def prepare(item: RenderItem) -> PreparedRequest:
+            asked = item.request if item.keep else item.request.model_copy(update={"save_images": False})
+            resolved = replace(resolve(asked, self.catalogs), script_parameters=item.parameters)
+            return self._prepared(job, resolved, self.extensions if item.keep else NothingExtended())
+
+        return ScriptWork(
+            plan,
+            script.start(request, arguments, room),
+            prepare,
+            ScriptRecords(job.id, self.kit.steps, self.room.blobs),
+            extensions=self.extensions,
+            begun=self._begun(job),
+        )
+
+    def _prepared(self, job: Job, plan: GenerationPlan, extensions: Extending) -> PreparedRequest:
         source = prepare_source(plan, self.room)
         output = JobOutput(
             plan,
@@ -44,14 +91,16 @@ class Preparer:
             self.writer,
             self.room.blobs,
             source,
-            begun=datetime.fromtimestamp(job.created).astimezone(),
-        )
-        return JobRun(
-            job, plan, lambda image, memory: self._story(plan, image, source, memory), output, self.kit
+            extensions=extensions,
+            begun=self._begun(job),
         )
 
-    def _story(
-        self, plan: GenerationPlan, image: ImagePlan, source: PreparedSource | None, memory: ImageMemory
-    ) -> ImageCoroutine:
-        story = Story(plan, image, self.room, memory)
-        return text_to_image(story) if source is None else image_to_image(story, source)
+        def story(image: ImagePlan, memory: ImageMemory) -> ImageCoroutine:
+            told = Story(plan, image, self.room, memory)
+            return text_to_image(told) if source is None else image_to_image(told, source)
+
+        return PreparedRequest(plan, output, story)
+
+    @staticmethod
+    def _begun(job: Job) -> datetime:
+        return datetime.fromtimestamp(job.created).astimezone()

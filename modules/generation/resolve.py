@@ -49,6 +49,7 @@ def freeze_request(request: GenerationRequest, settings: Settings) -> Generation
     return request.model_copy(
         update={
             "seed": request.seed if request.seed >= 0 else secrets.randbelow(MAX_SEED),
+            "seed_was_random": request.seed < 0 or request.seed_was_random,
             "subseed": request.subseed if request.subseed >= 0 else secrets.randbelow(MAX_SEED),
             "override_settings": {**changed, **asked},
         }

@@ -71,6 +71,21 @@ class StepStore:
                 memory.steps[name] = _stored_step(*stored)
         return memory
 
+    def save_note(self, job: str, name: str, text: str) -> None:
+        """Keep a text with a job's states; the last one saved under a name wins."""
+        folder = self._root / job
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder / f"{name}.json")
+
+    def recall_note(self, job: str, name: str) -> str | None:
+        """A text that was kept; None when there is none."""
+        try:
+            return (self._root / job / f"{name}.json").read_text(encoding="utf-8")
+        except OSError:
+            return None
+
     def forget(self, job: str) -> None:
         """Drop a finished job's states."""
         folder = self._root / job
