@@ -112,7 +112,7 @@ def test_taesd_and_approx_nn_draw_when_their_files_are_there(
     torch.save(ApproxDecoder().state_dict(), folder / "model.pt")
     previewer = Previewer(small)
     for method in ("TAESD", "Approx NN"):
-        preview = previewer.draw(usual, LATENT, method)  # type: ignore[arg-type]
+        preview = previewer.draw(usual, LATENT, method)
         assert preview.comment is None
         assert preview.picture.size == (64, 48)
 
