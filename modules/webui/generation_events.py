@@ -22,6 +22,7 @@ from modules.webui.live import (
     selected_image,
 )
 from modules.webui.mask_canvas import PictureReader
+from modules.webui.newest import NewestRelay
 from modules.webui.owner import is_admin, owner_of
 from modules.webui.paste import pasted_values
 from modules.webui.relay import submit_and_follow
@@ -40,21 +41,28 @@ _NOT_SENT = frozenset(
 
 
 class GenerationEvents:
-    """Handlers of all generation tabs over one set of services."""
+    """Handlers of all generation tabs over one set of services.
+
+    Attributes:
+        submitter: turns forms into jobs.
+        newest: lets each gallery follow one job at a time.
+        results: handlers of the buttons below the pictures.
+    """
 
     def __init__(self, services: Services, upload_folder: Path) -> None:
         self._services = services
         self._reader = PictureReader(upload_folder, self._owned_picture)
         self._uploads = upload_folder
-        self._submitter = Submitter(services, self._reader)
-        self.results = ResultEvents(services, self._submitter, upload_folder)
+        self.submitter = Submitter(services, self._reader)
+        self.newest = NewestRelay()
+        self.results = ResultEvents(services, self.submitter, upload_folder)
 
     def generate(self, tab: GenerationTab) -> Callable[..., AsyncIterator[JobPicture]]:
         """Submit the tab's form and follow the job."""
 
         async def generate(request: gr.Request, *sent: object) -> AsyncIterator[JobPicture]:
             submit = partial(
-                self._submitter.submit,
+                self.submitter.submit,
                 tab,
                 tab.form.values(sent),
                 owner_of(request),
@@ -213,11 +221,11 @@ class GenerationEvents:
     def _jobs_to_show(self, tab: str, owner: str) -> list[JobView]:
         """Jobs of a tab that have not ended, the running one first; without any, the last that has."""
         jobs = self._services.jobs
-        active = [view for view in jobs.active(owner) if self._submitter.tab_of(view) == tab]
+        active = [view for view in jobs.active(owner) if self.submitter.tab_of(view) == tab]
         if active:
             return sorted(active, key=lambda view: (view.state is not JobState.RUNNING, view.position))
         recent = (view for view in jobs.recent(owner, REMEMBERED_JOBS) if view.images)
-        return [view for view in recent if self._submitter.tab_of(view) == tab][:1]
+        return [view for view in recent if self.submitter.tab_of(view) == tab][:1]
 
     def _last_infotext(self, owner: str) -> str:
         for view in self._services.jobs.recent(owner, REMEMBERED_JOBS):

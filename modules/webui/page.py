@@ -14,6 +14,7 @@ from modules.webui.inpaint import inpaint_tab
 from modules.webui.kit import PageKit
 from modules.webui.language import language_choice
 from modules.webui.merger import merger_tab
+from modules.webui.page_tools import add_page_tools
 from modules.webui.png_info import png_info_tab
 from modules.webui.quick_settings import quick_settings
 from modules.webui.settings import settings_tab
@@ -55,4 +56,5 @@ def build_page(services: Services) -> gr.Blocks:
             for tool in TOOL_TABS:
                 tool(kit)
         wire_generation_tabs(kit)
+        add_page_tools(kit)
     return page

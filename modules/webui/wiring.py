@@ -30,7 +30,7 @@ def wire_generation_tabs(kit: PageKit) -> None:
 def _wire_generation(page: gr.Blocks, tab: GenerationTab, events: GenerationEvents) -> None:
     live = tab.result.live
     tab.actions.generate.click(
-        events.generate(tab),
+        events.newest.only(tab.name, events.generate(tab)),
         tab.form.components,
         live,
         show_progress="hidden",
@@ -39,7 +39,7 @@ def _wire_generation(page: gr.Blocks, tab: GenerationTab, events: GenerationEven
         api_visibility="private",
     )
     page.load(
-        events.attach(tab),
+        events.newest.only(tab.name, events.attach(tab)),
         None,
         live,
         show_progress="hidden",
@@ -47,7 +47,7 @@ def _wire_generation(page: gr.Blocks, tab: GenerationTab, events: GenerationEven
         api_visibility="private",
     )
     tab.result.reattach.click(
-        events.reattach(tab),
+        events.newest.only(tab.name, events.reattach(tab)),
         live,
         live,
         show_progress="hidden",

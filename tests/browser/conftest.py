@@ -33,6 +33,15 @@ HARMLESS = (
 
 OpenPage = Callable[..., Page]
 
+# a page forgets what earlier tests typed, but not across its own reloads
+_FORGET_FORMS = """
+if (!sessionStorage.getItem('opened')) {
+    sessionStorage.setItem('opened', 'yes');
+    const forms = Object.keys(localStorage).filter((key) => key.startsWith('studio-form:'));
+    forms.forEach((key) => localStorage.removeItem(key));
+}
+"""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -119,8 +128,17 @@ def open_page(profiles: Callable[..., BrowserContext]) -> Iterator[OpenPage]:
     problems: list[str] = []
     pages: list[Page] = []
 
-    def opened(address: str, *, phone: bool = False, dark: bool = False, profile: str = "") -> Page:
+    def opened(
+        address: str,
+        *,
+        phone: bool = False,
+        dark: bool = False,
+        profile: str = "",
+        remembers: bool = False,
+    ) -> Page:
         page = profiles(phone=phone, dark=dark, name=profile).new_page()
+        if not remembers:
+            page.add_init_script(_FORGET_FORMS)
         pages.append(page)
         page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
         page.on(

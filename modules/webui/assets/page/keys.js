@@ -13,9 +13,10 @@ document.addEventListener('keydown', (event) => {
   const tab = studio.activeTab();
   if (!tab || event.isComposing) return;
   const command = event.ctrlKey || event.metaKey;
-  if (event.key === 'Enter' && command) { if (!event.repeat) generate(tab); }
+  if (event.key === 'Enter' && command && event.shiftKey) { if (!event.repeat) studio.press(`${tab}_queue`); }
+  else if (event.key === 'Enter' && command) { if (!event.repeat) generate(tab); }
   else if (event.key === 'Enter' && event.altKey) studio.press(`${tab}_skip`);
-  else if (event.key === 'Escape' && studio.busy(tab) && !document.querySelector('dialog[open], .picture-field.maximised, .menu')) studio.press(`${tab}_interrupt`);
+  else if (event.key === 'Escape' && studio.busy(tab) && !document.querySelector('dialog[open], .picture-field.maximised, .menu, :popover-open')) studio.press(`${tab}_interrupt`);
   else return;
   event.preventDefault();
   event.stopPropagation();

@@ -24,10 +24,10 @@ const firstBadNumber = (tab) => {
   return null;
 };
 document.addEventListener('click', (event) => {
-  const button = event.target.closest?.('button[id$=_generate]');
+  const button = event.target.closest?.('button[id$=_generate], button[id$=_queue]');
   if (!button) return;
   const stop = () => { event.stopImmediatePropagation(); event.preventDefault(); };
-  const bad = firstBadNumber(button.id.replace('_generate', ''));
+  const bad = firstBadNumber(button.id.replace(/_generate$|_queue$/, ''));
   if (bad) { stop(); complain(...bad); }
   if (event.detail > 1) stop();  // a double click is one wish
 }, true);

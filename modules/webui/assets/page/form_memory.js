@@ -1,0 +1,166 @@
+// Each browser remembers the form of each tab for each user, with all its changes: undo and redo of everything.
+const LONGEST_HISTORY = 100;        // changes
+const LARGEST_VALUE = 20000;        // characters of JSON; what is larger is not remembered
+const forms = new Map();            // tab -> form
+
+class FormMemory {
+  constructor(tab, fields, accordions, values) {
+    Object.assign(this, { tab, accordions, keys: fields.map(([key]) => key) });
+    this.labels = Object.fromEntries(fields.map(([key, label]) => [key, label]));
+    this.choices = Object.fromEntries(fields.map(([key, , choices]) => [key, choices]));
+    this.built = this.named(values);   // as the page was built
+    this.first = { ...this.built };    // with the defaults of this installation
+    this.now = { ...this.built };
+    this.noted = { ...this.built };    // the state that the history ends with
+    this.past = [];
+    this.future = [];
+    this.note = studio.settled(600, () => this.record());
+  }
+
+  named(values) { return Object.fromEntries(this.keys.map((key, i) => [key, values[i]])); }
+
+  async open() {
+    const { user } = await studio.visitor();
+    this.place = `studio-form:${user}:${this.tab}`;
+    const defaults = await studio.ask('GET', `page/defaults/${this.tab}`).catch(() => ({ values: {} }));
+    for (const key of this.keys) {
+      if (Object.hasOwn(defaults.values, this.labels[key])) this.first[key] = defaults.values[this.labels[key]];
+    }
+    const stored = this.read();
+    this.past = stored?.past || [];
+    this.future = stored?.future || [];
+    return this.moveTo({ ...this.first, ...(stored?.now || {}) });
+  }
+
+  read() {
+    try { return JSON.parse(localStorage.getItem(this.place)); } catch { return null; }
+  }
+
+  write() {
+    const kept = Object.fromEntries(this.keys.filter((key) => isKept(this.noted[key])).map((key) => [key, this.noted[key]]));
+    const content = { now: kept, past: this.past, future: this.future };
+    while (true) {
+      try { localStorage.setItem(this.place, JSON.stringify(content)); return; } catch {
+        if (!content.past.length) return;   // the browser's store is full of other things
+        content.past = content.past.slice(Math.ceil(content.past.length / 2));
+      }
+    }
+  }
+
+  /** Outputs for Gradio that bring the form to some values; what stays as it is is left out. */
+  moveTo(values) {
+    const outputs = [];
+    this.keys.forEach((key, i) => {
+      if (Object.hasOwn(values, key) && !same(values[key], this.now[key]) && this.takes(key, values[key])) {
+        outputs[i] = values[key];
+        this.now[key] = values[key];
+        this.noted[key] = values[key];
+      }
+    });
+    this.accordions.forEach((key, i) => { outputs[this.keys.length + i] = { __type__: 'update', open: this.now[key] === true }; });
+    this.show();
+    return Array.from({ length: this.keys.length + this.accordions.length }, (_, i) => outputs[i]);
+  }
+
+  /** Whether a field can have a value: remembered ones may be of an older page, or name what is gone. */
+  takes(key, value) {
+    const built = this.built[key], choices = this.choices[key];
+    if (value === null || built === null || built === undefined) return true;
+    return typeof value === typeof built && Array.isArray(value) === Array.isArray(built) && (!choices || choices.includes(value));
+  }
+
+  changed(values) {
+    this.now = this.named(values);
+    document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
+    if (this.place) this.note();
+  }
+
+  /** Put what has changed since the last time into the history. */
+  record() {
+    const before = {}, after = {};
+    for (const key of this.keys) {
+      if (same(this.noted[key], this.now[key])) continue;
+      before[key] = this.noted[key] ?? null;
+      after[key] = this.now[key] ?? null;
+    }
+    if (!Object.keys(after).length) return;
+    this.noted = { ...this.now };
+    if (Object.keys(after).every((key) => isKept(before[key]) && isKept(after[key]))) {
+      this.past = [...this.past, { before, after }].slice(-LONGEST_HISTORY);
+      this.future = [];
+    }
+    this.write();
+    this.show();
+  }
+
+  step(back) {
+    this.record();
+    const [from, to] = back ? [this.past, this.future] : [this.future, this.past];
+    const change = from.pop();
+    if (!change) return this.moveTo({});
+    to.push(change);
+    const outputs = this.moveTo(back ? change.before : change.after);
+    this.write();
+    return outputs;
+  }
+
+  reset() {
+    this.record();
+    const before = { ...this.noted };
+    const outputs = this.moveTo(this.first);
+    const changed = this.keys.filter((key) => !same(before[key], this.noted[key]));
+    if (changed.length) {
+      const pick = (values) => Object.fromEntries(changed.map((key) => [key, values[key] ?? null]));
+      this.past = [...this.past, { before: pick(before), after: pick(this.noted) }].slice(-LONGEST_HISTORY);
+      this.future = [];
+    }
+    this.write();
+    this.show();
+    return outputs;
+  }
+
+  /** Name what the buttons would do. */
+  show() {
+    for (const [name, changes, sentence] of [['undo', this.past, 'Undo: {0}'], ['redo', this.future, 'Redo: {0}']]) {
+      const button = document.getElementById(`${this.tab}_${name}`), change = changes.at(-1);
+      if (!button) continue;
+      button.setAttribute('aria-disabled', String(!change));
+      const labels = change ? Object.keys(change.after).map((key) => studio.text(this.labels[key] || key)) : [];
+      const shown = labels.length > 3 ? studio.text('{0} settings', labels.length) : labels.join(', ');
+      button.title = change ? (sentence === 'Undo: {0}' ? studio.text('Undo: {0}', shown) : studio.text('Redo: {0}', shown)) : button.textContent.trim();
+    }
+  }
+}
+const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+const isKept = (value) => JSON.stringify(value ?? null).length <= LARGEST_VALUE;
+
+studio.form = {
+  begin(tab, fields, accordions, values) {
+    const form = new FormMemory(tab, fields, accordions, values);
+    forms.set(tab, form);
+    return form.open();
+  },
+  changed(tab, values) { forms.get(tab)?.changed(values); },
+  undo(tab) { return forms.get(tab)?.step(true) ?? []; },
+  redo(tab) { return forms.get(tab)?.step(false) ?? []; },
+  reset(tab) { return forms.get(tab)?.reset() ?? []; },
+  value(tab, key) { return forms.get(tab)?.now[key]; },
+  /** Let everybody's form begin as this one is. The prompts and the seed belong to a picture, not to a default. */
+  async keepAsDefaults(tab) {
+    const form = forms.get(tab), values = {};
+    for (const key of form.keys) {
+      if (['prompt', 'neg_prompt', 'seed', 'subseed', 'styles', 'override_settings'].includes(key) || key.startsWith('setting_')) continue;
+      if (!same(form.now[key], form.built[key])) values[form.labels[key]] = form.now[key];
+    }
+    await studio.ask('DELETE', `page/defaults/${tab}`);
+    const kept = await studio.ask('PUT', `page/defaults/${tab}`, { values });
+    form.first = { ...form.built };
+    for (const key of form.keys) if (Object.hasOwn(kept.values, form.labels[key])) form.first[key] = kept.values[form.labels[key]];
+  },
+  async dropDefaults(tab) {
+    await studio.ask('DELETE', `page/defaults/${tab}`);
+    const form = forms.get(tab);
+    form.first = { ...form.built };
+  },
+};
+addEventListener('pagehide', () => forms.forEach((form) => { if (form.place) form.record(); }));
