@@ -1,5 +1,7 @@
 """Files, training and the settings that no page shows."""
 
+from typing import Literal
+
 from modules.settings.option import SettingsModel, option
 from modules.settings.sections import (
     HIDDEN_OPTIONS,
@@ -23,4 +25,7 @@ class SystemSettings(SettingsModel):
     dataset_filename_word_regex: str = option("", "Filename word regex", TRAINING)
     dataset_filename_join_string: str = option(" ", "Filename join string", TRAINING)
     disabled_extensions: tuple[str, ...] = option((), "Disable these extensions", HIDDEN_OPTIONS)
+    disable_all_extensions: Literal["none", "extra", "all"] = option(
+        "none", "Disable all extensions (preserves the list of disabled extensions)", HIDDEN_OPTIONS
+    )
     sd_checkpoint_hash: str = option("", "SHA256 hash of the current checkpoint", HIDDEN_OPTIONS)

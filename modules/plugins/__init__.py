@@ -1,0 +1,1 @@
+"""Extensions: what may be hooked into, what is installed, and who calls it."""
