@@ -91,7 +91,7 @@ def create_services(options: LaunchOptions) -> Services:
 
     upscalers = UpscalerCatalog(folders.models, catalog.store, runtime, lambda: settings.current)
     faces = FaceRestorers(folders.models, catalog.store, runtime)
-    room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces)
+    room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), draw)
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
     runner = Runner(

@@ -118,6 +118,7 @@ class ImageFacts:
         emphasised: the prompts use emphasis.
         uses_mask_conditioning: an inpainting checkpoint saw the mask.
         edits_images: the checkpoint takes an image CFG scale.
+        face_restorer: what restored the faces, "" for nothing.
         vae_methods: ``VAE Encoder`` and ``VAE Decoder`` where it was not the VAE itself.
         comments: what could not be honoured, one sentence each.
     """
@@ -126,6 +127,7 @@ class ImageFacts:
     emphasised: bool = False
     uses_mask_conditioning: bool = False
     edits_images: bool = False
+    face_restorer: str = ""
     vae_methods: tuple[tuple[str, str], ...] = ()
     comments: tuple[str, ...] = ()
 
@@ -138,6 +140,7 @@ class FinishedImage:
         pixels: (H, W, 3) uint8.
         latent: what it was decoded from, (1, C, h, w).
         complete: False when it was ended early.
+        unrestored: the picture before its faces were restored, None where they were not.
         distance: (h, w), how far each latent cell moved from the source; for soft inpainting.
     """
 
@@ -145,6 +148,7 @@ class FinishedImage:
     latent: Tensor
     facts: ImageFacts = ImageFacts()
     complete: bool = True
+    unrestored: np.ndarray | None = None
     distance: NDArray[np.float32] | None = None
 
 

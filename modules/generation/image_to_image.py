@@ -14,6 +14,7 @@ from modules.checkpoints.model import LoadedModel
 from modules.diffusion.noise import NoiseSource
 from modules.generation.effects import ImageCoroutine, use_model
 from modules.generation.facts import gather_facts
+from modules.generation.finishing import finish
 from modules.generation.image_conditioning import source_conditioning
 from modules.generation.latents import encode_pixels, pixels_to_tensor
 from modules.generation.mask_blend import HardBlend, SoftBlend
@@ -22,7 +23,6 @@ from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.sampling_pass import HaltedError
 from modules.generation.sources import PreparedSource
 from modules.generation.story import Story
-from modules.generation.text_to_image import finish
 
 __all__ = ["image_to_image"]
 

@@ -73,6 +73,8 @@ class JobOutput:
         picture, comments = self.extensions.transform_image(picture, self.plan.request, infotext)
         self.comments += comments
         self.facts = finished.facts
+        if finished.unrestored is not None:
+            self._save_unrestored(Image.fromarray(finished.unrestored), image, infotext)
         self._made[image.index] = _Made(image, infotext, picture)
         keep = finished.complete or self.plan.settings.save_incomplete_images
         result = self.write(picture, image, infotext, index=image.index, keep=keep)
@@ -80,6 +82,13 @@ class JobOutput:
             self.write(mask, image, infotext, index=image.index, keep=False) for mask in self._masks(decoded)
         )
         return (result, *masks)
+
+    def _save_unrestored(self, picture: Image.Image, image: ImagePlan, infotext: str) -> None:
+        settings, request = self.plan.settings, self.plan.request
+        if settings.save_images_before_face_restoration and request.save_images:
+            facts = self._name_facts(picture, image, series=None)
+            suffix = "-before-face-restoration"
+            self.writer.save(picture, facts, settings, kind=request.kind, infotext=infotext, suffix=suffix)
 
     def _masks(self, decoded: Image.Image) -> list[Image.Image]:
         """The mask, and the repainted part alone, where the settings ask for them."""

@@ -35,6 +35,7 @@ def _fixed_parameters(plan: GenerationPlan, image: ImagePlan, facts: ImageFacts)
         "CFG scale": first.cfg_scale,
         "Image CFG scale": source.image_cfg_scale if source and facts.edits_images else None,
         "Seed": image.seed,
+        "Face restoration": facts.face_restorer or None,
         "Size": f"{first.width}x{first.height}",
         "Model hash": (plan.checkpoint.shorthash or None) if settings.add_model_hash_to_info else None,
         "Model": plan.checkpoint.stem if settings.add_model_name_to_info else None,

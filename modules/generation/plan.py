@@ -101,6 +101,7 @@ class GenerationPlan:
     Attributes:
         settings: the options in force for this job: the user's at submit time, and the overrides.
         networks: tags of the first prompt; those that exist are patches of ``model``.
+        face_restorer: what is to restore the faces of finished pictures, "" for nothing.
         comments: what could not be honoured, one sentence each.
         script_parameters: what the script that asked for this adds to the infotext.
     """
@@ -116,6 +117,7 @@ class GenerationPlan:
     images: tuple[ImagePlan, ...]
     networks: tuple[ExtraNetwork, ...]
     tiling: bool
+    face_restorer: str = ""
     comments: tuple[str, ...] = ()
     script_parameters: Mapping[str, object] = field(default_factory=dict)
 

@@ -109,8 +109,23 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         images=images,
         networks=networks,
         tiling=tiling,
+        face_restorer=_face_restorer(request, settings, catalogs.faces, comments),
         comments=tuple(comments),
     )
+
+
+def _face_restorer(
+    request: GenerationRequest, settings: Settings, faces: FaceRestorers, comments: list[str]
+) -> str:
+    """Name of the face restorer to be run, "" for none; one that cannot be had is left out with a comment."""
+    wanted = settings.face_restoration if request.restore_faces is None else request.restore_faces
+    if not wanted or settings.face_restoration_model in {"", "None"}:
+        return ""
+    missing = faces.missing(settings.face_restoration_model)
+    if missing is not None:
+        comments.append(f"Faces were not restored. {missing}")
+        return ""
+    return settings.face_restoration_model
 
 
 def _checkpoint(wanted: str | None, models: ModelCatalog) -> CheckpointFile:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
+from modules.generation.preview import Previewer
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.prompts import PromptRoom
 from modules.generation.step_store import ImageMemory
@@ -14,12 +15,13 @@ __all__ = ["Story", "StoryRoom"]
 
 @dataclass(frozen=True)
 class StoryRoom:
-    """Owners that coroutines read from: prompt encoding, uploaded pictures, upscalers, face restorers."""
+    """Owners that coroutines read from: prompt encoding, uploaded pictures, upscalers and the like."""
 
     prompts: PromptRoom
     blobs: BlobStore
     upscalers: UpscalerCatalog
     faces: FaceRestorers
+    previewer: Previewer
 
 
 @dataclass(frozen=True)

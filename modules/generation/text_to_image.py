@@ -3,28 +3,18 @@
 from collections.abc import Generator
 from dataclasses import replace
 
-from torch import Tensor
-
 from modules.exceptions import DeviceMemoryError
-from modules.generation.effects import (
-    Answer,
-    Effect,
-    FinishedImage,
-    ImageCoroutine,
-    ImageFacts,
-    ModelKey,
-    use_model,
-)
+from modules.generation.effects import Answer, Effect, ImageCoroutine, ImageFacts, use_model
 from modules.generation.facts import gather_facts
+from modules.generation.finishing import finish
 from modules.generation.hires import hires_pass
 from modules.generation.image_conditioning import blank_conditioning
-from modules.generation.latents import decode_checked
 from modules.generation.passes import ImagePass, PassResult, PassStart, run_pass
 from modules.generation.plan import HiresPlan
 from modules.generation.sampling_pass import HaltedError
 from modules.generation.story import Story
 
-__all__ = ["finish", "text_to_image"]
+__all__ = ["text_to_image"]
 
 
 def text_to_image(story: Story) -> ImageCoroutine:
@@ -45,14 +35,6 @@ def text_to_image(story: Story) -> ImageCoroutine:
     except HaltedError as halted:
         return (yield from finish(story, key, halted.latent, facts, complete=False))
     return (yield from finish(story, key, result.latent, facts))
-
-
-def finish(
-    story: Story, key: ModelKey, latent: Tensor, facts: ImageFacts, *, complete: bool = True
-) -> ImageCoroutine:
-    """Decode the final latent."""
-    model = yield from use_model(key)
-    return FinishedImage(decode_checked(model, latent, story.plan.settings), latent, facts, complete)
 
 
 def _larger(
