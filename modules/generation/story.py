@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
-from modules.generation.preview import Previewer
 from modules.generation.plan import GenerationPlan, ImagePlan
+from modules.generation.preview import Previewer
 from modules.generation.prompts import PromptRoom
 from modules.generation.step_store import ImageMemory
 from modules.imaging.blobs import BlobStore
