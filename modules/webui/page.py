@@ -8,6 +8,7 @@ import gradio as gr
 from modules.domain.languages import LanguageCatalog
 from modules.services import Services
 from modules.webui.choices import read_choices
+from modules.webui.extensions import extensions_tab
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
@@ -27,7 +28,12 @@ TITLE = "Diffusion Studio"
 UPLOADS_KEPT_SECONDS = 24 * 3600  # a form left open over night keeps its picture
 
 # The tabs behind the generation tabs, in their order: each lays itself out and wires itself.
-TOOL_TABS: tuple[Callable[[PageKit], None], ...] = (png_info_tab, merger_tab, settings_tab)
+TOOL_TABS: tuple[Callable[[PageKit], None], ...] = (
+    png_info_tab,
+    merger_tab,
+    settings_tab,
+    extensions_tab,
+)
 
 
 def upload_folder(services: Services) -> Path:
