@@ -5,7 +5,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modules.adapters.patches import Patch
@@ -163,8 +163,14 @@ class NetworkCatalog:
         """
         return self._find(name, self._known_hypernetwork, "hypernetwork")
 
-    def patches_for(self, networks: Iterable[ExtraNetwork]) -> tuple[tuple[Patch, ...], tuple[str, ...]]:
+    def patches_for(
+        self, networks: Iterable[ExtraNetwork], *, functional: bool = False
+    ) -> tuple[tuple[Patch, ...], tuple[str, ...]]:
         """Turn the tags of a prompt into patches.
+
+        Args:
+            networks: the tags.
+            functional: let LoRA-like files act beside the weights (``lora_functional``).
 
         Returns:
             Patches in order, and a comment for each tag that was left out.
@@ -175,7 +181,7 @@ class NetworkCatalog:
         for network in networks:
             try:
                 if network.name in LORA_TAGS:
-                    patches.append(self._lora_patch(network))
+                    patches.append(replace(self._lora_patch(network), functional=functional))
                 elif network.name == "hypernet":
                     patches.append(self._hypernetwork_patch(network))
                 else:

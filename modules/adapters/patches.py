@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from modules.adapters.deltas import Delta
+from modules.adapters.functional import attach_change, can_attach
 from modules.adapters.hypernetwork import attach_hypernetwork, read_hypernetwork
 from modules.adapters.lora import LoraFile, change_of, read_lora
 from modules.adapters.module_names import Layer, layers_by_name
@@ -41,6 +42,7 @@ class Patch:
         dyn_dim: use only the first ranks of a LoRA.
         kind: which sort of file it is.
         shorthash: first 12 digits of the original file's hash, "" if it was not hashed.
+        functional: act beside the weights instead of in them.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Patch:
     dyn_dim: int | None = None
     kind: Literal["lora", "hypernet"] = "lora"
     shorthash: str = ""
+    functional: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,11 +179,14 @@ def _changes(state: _InForce, patch: Patch, matched: list[tuple[Layer, Mapping[s
         if change is None:
             unfit.append(f"{layer.path}: unknown kind of module with {', '.join(sorted(parts))}")
         else:
-            _add(state, layer, change)
+            _add(state, layer, change, functional=patch.functional)
     return unfit
 
 
-def _add(state: _InForce, layer: Layer, change: Delta) -> None:
+def _add(state: _InForce, layer: Layer, change: Delta, *, functional: bool) -> None:
+    if functional and layer.third is None and can_attach(layer.module):
+        state.hooks.append(attach_change(layer.module, change))
+        return
     state.replace(layer.module, layer.weight, _changed(layer.parameter, change, layer.third))
     if change.bias is not None:
         bias: nn.Parameter | None = vars(layer.module)["_parameters"].get(layer.bias)
@@ -202,7 +208,7 @@ def _changed(weight: Tensor, change: Delta, third: int | None) -> Tensor:
 def _bundled(patch: Patch, file: LoraFile) -> BundledEmbeddings:
     return BundledEmbeddings(
         {
-            name: Embedding(name, content, patch.shorthash, reported_as=patch.name)
+            name: Embedding(name, content, patch.name, is_bundled=True)
             for name, content in file.embeddings.items()
         }
     )

@@ -36,14 +36,14 @@ class Embedding:
     Attributes:
         name: the word in prompts.
         content: vectors and what the file says of them.
-        shorthash: first 12 digits of the file's SHA-256; "" for vectors that came inside another file.
-        reported_as: name in the infotext, where it differs.
+        shorthash: first 12 digits of the file's SHA-256; of vectors that came inside a LoRA, the LoRA's name.
+        is_bundled: whether they did.
     """
 
     name: str
     content: EmbeddingContent
     shorthash: str = ""
-    reported_as: str = ""
+    is_bundled: bool = False
 
     @property
     def count(self) -> int:

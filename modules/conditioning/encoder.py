@@ -203,7 +203,8 @@ class PromptEncoder:
             text: Conditioning(context[row], None if vectors is None else vectors[row])
             for row, text in enumerate(texts)
         }
-        used = [entry for found in reversed(names) for entry in _reported(found)]
+        bundled = self._options.report_bundled
+        used = [entry for found in reversed(names) for entry in _reported(found, bundled=bundled)]
         return _Encoded(by_text, tuple(used), tuple(comments))
 
     def _chunked(
@@ -249,10 +250,10 @@ class PromptEncoder:
         return torch.cat([pooled, sizes.to(pooled).expand(len(pooled), -1)], dim=-1)
 
 
-def _reported(names: EmbeddingNames) -> list[UsedEmbedding]:
+def _reported(names: EmbeddingNames, *, bundled: bool) -> list[UsedEmbedding]:
     """Used embeddings that have a hash, as the infotext names them."""
     return [
-        ((embedding.reported_as or embedding.name).replace(":", "").replace(",", ""), embedding.shorthash)
+        (embedding.name.replace(":", "").replace(",", ""), embedding.shorthash)
         for embedding in names.matched.values()
-        if embedding.shorthash
+        if embedding.shorthash and (bundled or not embedding.is_bundled)
     ]

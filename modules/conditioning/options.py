@@ -24,6 +24,7 @@ class EncodingOptions:
         sdxl_crop_left: pixels, part of SDXL's size conditioning.
         low_aesthetic_score: for the refiner's negative prompt.
         high_aesthetic_score: for the refiner's prompt.
+        report_bundled: name embeddings that came inside a LoRA in the infotext.
     """
 
     emphasis: Emphasis = "Original"
@@ -36,6 +37,7 @@ class EncodingOptions:
     sdxl_crop_left: int = 0
     low_aesthetic_score: float = 2.5
     high_aesthetic_score: float = 6.0
+    report_bundled: bool = True
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -51,4 +53,5 @@ class EncodingOptions:
             sdxl_crop_left=settings.sdxl_crop_left,
             low_aesthetic_score=settings.sdxl_refiner_low_aesthetic_score,
             high_aesthetic_score=settings.sdxl_refiner_high_aesthetic_score,
+            report_bundled=settings.lora_bundled_ti_to_infotext,
         )

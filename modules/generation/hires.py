@@ -27,12 +27,17 @@ def hires_pass(
 ) -> Generator[Effect, Answer, tuple[PassResult, ImageFacts]]:
     """Run the second pass; returns its latent and what the prompts added to the facts."""
     plan, image, room = story.plan, story.image, story.room
+    prompts = None
+    if plan.settings.hires_fix_use_firstpass_conds and hires.model.checkpoint == plan.model.checkpoint:
+        first_model = yield from use_model(plan.model)
+        prompts = room.prompts.encode(first_model, plan.model, plan, image, "hires")
     latent, pixels = yield from _enlarged(hires, first, room, plan.settings)
     model = yield from use_model(hires.model)
     if latent is None:
         latent = encode_pixels(model, pixels, image.seed)
     latent = _cropped(latent, hires)
-    prompts = room.prompts.encode(model, hires.model, plan, image, "hires")
+    if prompts is None:
+        prompts = room.prompts.encode(model, hires.model, plan, image, "hires")
     concat = None
     if model.family.extra_channels != "none":
         shown = pixels_to_tensor(decode_latent(model, latent))

@@ -1,10 +1,11 @@
 """Target size of the hires pass; A1111's arithmetic."""
 
+import math
 from dataclasses import dataclass
 
 from modules.domain.request import Hires
 
-__all__ = ["LATENT_UPSCALERS", "HiresSize", "hires_size"]
+__all__ = ["LATENT_UPSCALERS", "HiresSize", "hires_size", "old_first_size"]
 
 LATENT_UPSCALERS: dict[str, tuple[str, bool]] = {  # name -> torch's interpolation mode, antialias
     "Latent": ("bilinear", False),
@@ -34,6 +35,12 @@ class HiresSize:
     def height(self) -> int:
         """Pixels of the second pass."""
         return self.upscale_height - self.crop_y * 8
+
+
+def old_first_size(width: int, height: int) -> tuple[int, int]:
+    """First pass of old versions for a target: its shape, about 512 x 512 pixels, multiples of 64."""
+    scale = math.sqrt(512 * 512 / (width * height))
+    return math.ceil(scale * width / 64) * 64, math.ceil(scale * height / 64) * 64
 
 
 def hires_size(width: int, height: int, hires: Hires) -> HiresSize:

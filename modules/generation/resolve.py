@@ -15,8 +15,9 @@ from modules.domain.extra_networks import ExtraNetwork, extract_extra_networks
 from modules.domain.request import GenerationRequest, Hires
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import NotFoundError
+from modules.generation.default_networks import default_networks
 from modules.generation.effects import ModelKey
-from modules.generation.hires_size import LATENT_UPSCALERS, hires_size
+from modules.generation.hires_size import LATENT_UPSCALERS, hires_size, old_first_size
 from modules.generation.plan import GenerationPlan, HiresPlan, ImagePlan, PassPlan, RefinerPlan, WeightsFile
 from modules.settings.options import Settings
 
@@ -63,6 +64,7 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         RequestError: something asked for cannot be done; ``field`` names it.
     """
     settings = Settings().overridden(request.override_settings)
+    request = _as_old_versions_did(request) if settings.use_old_hires_fix_width_height else request
     comments: list[str] = []
     checkpoint = _checkpoint(request.checkpoint or settings.sd_model_checkpoint, catalogs.models)
     vae = catalogs.models.resolve_vae(
@@ -82,8 +84,15 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         or settings.token_merging_ratio,
     )
     images = _images(request, settings, catalogs.styles)
+    if not request.disable_extra_networks:
+        tags, missing = default_networks(images[0].prompt, settings, catalogs.networks)
+        images = tuple(
+            replace(image, prompt=image.prompt + tags, hires_prompt=image.hires_prompt + tags)
+            for image in images
+        )
+        comments += missing
     networks = _networks(images[0].prompt, request)
-    patches, missing = catalogs.networks.patches_for(networks)
+    patches, missing = catalogs.networks.patches_for(networks, functional=settings.lora_functional)
     comments += missing
     tiling = settings.tiling if request.tiling is None else request.tiling
     model = ModelKey(
@@ -94,7 +103,9 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         tiny_encoder=settings.sd_vae_encode_method == "TAESD",
         tiny_decoder=settings.sd_vae_decode_method == "TAESD",
     )
-    base = _Base(images[0], model, checkpoint, comments, settings.token_merging_ratio_hr)
+    base = _Base(
+        images[0], model, checkpoint, comments, settings.token_merging_ratio_hr, settings.lora_functional
+    )
     return GenerationPlan(
         request=request,
         settings=settings,
@@ -112,6 +123,16 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         face_restorer=_face_restorer(request, settings, catalogs.faces, comments),
         comments=tuple(comments),
     )
+
+
+def _as_old_versions_did(request: GenerationRequest) -> GenerationRequest:
+    """Hires fix as before A1111 1.0: width and height are the target, the first pass is about 512 x 512."""
+    if request.hires is None:
+        return request
+    target = {"resize_x": request.width, "resize_y": request.height}
+    width, height = old_first_size(request.width, request.height)
+    hires = request.hires.model_copy(update=target)
+    return request.model_copy(update={"width": width, "height": height, "hires": hires})
 
 
 def _face_restorer(
@@ -199,6 +220,7 @@ class _Base:
     checkpoint: CheckpointFile
     comments: list[str]
     hires_token_merging: float
+    functional: bool
 
 
 def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: Catalogs) -> HiresPlan | None:
@@ -212,7 +234,9 @@ def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: C
     other = catalogs.models.find_checkpoint(asked.checkpoint) if asked.checkpoint else base.checkpoint
     patches = base.model.patches
     if asked.prompt:
-        patches, missing = catalogs.networks.patches_for(_networks(base.image.hires_prompt, request))
+        patches, missing = catalogs.networks.patches_for(
+            _networks(base.image.hires_prompt, request), functional=base.functional
+        )
         base.comments.extend(comment for comment in missing if comment not in base.comments)
     return HiresPlan(
         sampling=PassPlan(

@@ -150,6 +150,8 @@ class InterfaceSettings(SettingsModel):
     textual_inversion_add_hashes_to_infotext: bool = option(
         True, "Add Textual Inversion hashes to infotext", EXTRA_NETWORKS
     )
+    sd_hypernetwork: str = option("None", "Add hypernetwork to prompt", EXTRA_NETWORKS)
+    sd_lora: str = option("None", "Add network to prompt", EXTRA_NETWORKS)
     lora_preferred_name: Literal["Alias from file", "Filename"] = option(
         "Alias from file", "When adding to prompt, refer to Lora by", EXTRA_NETWORKS
     )

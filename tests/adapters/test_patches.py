@@ -192,7 +192,7 @@ def test_embeddings_inside_a_file_are_there_while_it_is_applied(tmp_path: Path) 
     apply_patches(model, (lora(tmp_path, tensors, "pack"),))
     (source,) = bundled_embeddings(model)
     assert source.names() == ("word",)
-    assert (source.get("word").count, source.get("word").reported_as) == (2, "pack")
+    assert (source.get("word").count, source.get("word").shorthash) == (2, "pack")
     apply_patches(model, ())
     assert bundled_embeddings(model) == ()
 

@@ -202,13 +202,16 @@ def test_an_embedding_for_another_model_is_plain_text_with_a_comment(sd1: Loaded
     assert encoder.used_embeddings == ()
 
 
-def test_an_embedding_inside_an_applied_lora_is_reported_under_the_loras_name(tmp_path: Path) -> None:
+def test_an_embedding_inside_an_applied_lora_is_reported_with_the_loras_name(tmp_path: Path) -> None:
     model = tiny_sd1()
     save_file({"bundle_emb.easy.emb": torch.ones(2, 16)}, tmp_path / "pack.safetensors")
     apply_patches(model, (Patch("pack", tmp_path / "pack.safetensors", shorthash="abc"),))
     encoder = PromptEncoder(model, NOTHING)
     encoder.negative("easy", 10, **SIZE)
-    assert encoder.used_embeddings == (("pack", "abc"),)
+    assert encoder.used_embeddings == (("easy", "pack"),)
+    silent = PromptEncoder(model, NOTHING, EncodingOptions(report_bundled=False))
+    silent.negative("easy", 10, **SIZE)
+    assert silent.used_embeddings == ()
 
 
 def test_brackets_anywhere_mean_that_emphasis_mattered(sd1: LoadedModel) -> None:
