@@ -24,6 +24,7 @@ from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.generation.runner import Runner
 from modules.generation.step_store import StepStore
 from modules.generation.story import StoryRoom
+from modules.history.history import History
 from modules.imaging.blobs import BlobStore
 from modules.imaging.writer import ImageWriter
 from modules.jobs.board import JobBoard
@@ -72,10 +73,12 @@ def create_services(options: LaunchOptions) -> Services:
     styles = StyleCatalog((folders.data.parent / "styles.csv",))
     blobs = BlobStore(folders.data / "blobs")
     writer = ImageWriter(folders.outputs)
+    history = History(folders.outputs, folders.data)
     jobs = JobService(
         JobQueue(folders.data / "queue.sqlite"),
         JobBoard(),
         freeze=lambda request: freeze_request(request, settings.current),
+        archive=history,
     )
     small_vaes = SmallVaes(
         (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime
@@ -111,6 +114,7 @@ def create_services(options: LaunchOptions) -> Services:
         faces=faces,
         extras=Postprocessor(upscalers, faces),
         jobs=jobs,
+        history=history,
         blobs=blobs,
         models=models,
         runner=runner,
@@ -133,6 +137,7 @@ def run(options: LaunchOptions) -> int:
     if options.page:
         mount(app, services, current_user=lambda request: caller_of(request).name)
     services.runner.start()
+    services.history.start()
     startup.mark("page")
 
     def ready() -> None:
@@ -154,6 +159,7 @@ def run(options: LaunchOptions) -> int:
     finally:
         services.runner.stop()
         services.jobs.close()
+        services.history.close()
 
 
 def _load_first_model(

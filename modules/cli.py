@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--loglevel", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
     commands = parser.add_subparsers(dest="command", metavar="command")
     _add_users(commands.add_parser("users", help="add, list or remove users, make API tokens"))
+    _add_history(commands.add_parser("history", help="make the index of all pictures again"))
     for name, text in (("train", "train a model"), ("verify-golden", "compare with the reference pictures")):
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -46,6 +47,14 @@ def _add_users(parser: argparse.ArgumentParser) -> None:
         action.add_argument("name")
         action.add_argument("--role", choices=("admin", "artist"), default="artist")
     actions.add_parser("remove", help="remove a user, his sessions and tokens").add_argument("name")
+
+
+def _add_history(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    action = actions.add_parser(
+        "rebuild", help="let the index say what lies in outputs/; stars and tags stay"
+    )
+    action.add_argument("--owner", default="local", help="whose the pictures are of which nobody knows")
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +167,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         from modules.server.users_command import run_users
 
         return run_users(arguments, options.folders.data)
+    if arguments.command == "history":
+        from modules.history.command import run_history
+        from modules.server.users_command import user_names
+
+        return run_history(
+            arguments, options.folders.data, options.folders.outputs, user_names(options.folders.data)
+        )
     if not is_supervised():
         return Supervisor((sys.executable, "-m", "modules.cli", *words)).run()
     from modules.app import run

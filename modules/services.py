@@ -11,6 +11,7 @@ from modules.domain.styles import StyleCatalog
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
 from modules.generation.runner import Runner
+from modules.history.history import History
 from modules.imaging.blobs import BlobStore
 from modules.jobs.service import JobService
 from modules.settings.launch import LaunchOptions
@@ -34,6 +35,7 @@ class Services:
         faces: GFPGAN and CodeFormer.
         extras: work on finished pictures.
         jobs: submit, watch and steer jobs; find pictures by id.
+        history: everything made and saved, searchable.
         blobs: uploaded pictures and results that are not kept.
         models: checkpoints in memory.
         runner: the engine thread that works off the queue.
@@ -49,6 +51,7 @@ class Services:
     faces: FaceRestorers
     extras: Postprocessor
     jobs: JobService
+    history: History
     blobs: BlobStore
     models: ModelPool
     runner: Runner

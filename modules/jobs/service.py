@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import Protocol, Unpack
 
 from modules.domain.job import JobKind, JobState, JobView, ResultImage
 from modules.domain.request import GenerationRequest
@@ -12,7 +12,7 @@ from modules.exceptions import NotFoundError
 from modules.jobs.board import JobBoard, ViewChanges
 from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage
 
-__all__ = ["Control", "JobService"]
+__all__ = ["Control", "JobService", "PictureArchive"]
 
 WATCH_SECONDS = 5.0  # who asks for a job less often than this does not watch it
 
@@ -34,6 +34,18 @@ class Control:
     cancel: bool = False
 
 
+class PictureArchive(Protocol):
+    """Where pictures are found for good, also those of which the queue knows nothing."""
+
+    def record(self, job: Job, images: Sequence[ResultImage]) -> None:
+        """Take in what a job has finished, once it is on disk; never raises over a picture."""
+        ...
+
+    def find(self, image_id: str) -> OwnedImage | None:
+        """A picture, where its file lies now; None when it is not kept here."""
+        ...
+
+
 class JobService:
     """Submit, watch and steer jobs; hand them to the runner and take its results.
 
@@ -42,6 +54,7 @@ class JobService:
 
     Args:
         freeze: ends what depends on the moment of submitting: random seeds, current settings.
+        archive: keeps what jobs have made; None keeps nothing beyond the queue's own file.
     """
 
     def __init__(
@@ -49,10 +62,12 @@ class JobService:
         queue: JobQueue,
         board: JobBoard,
         freeze: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
+        archive: PictureArchive | None = None,
     ) -> None:
         self._queue = queue
         self._board = board
         self._freeze = freeze
+        self._archive = archive
         self._lock = threading.Lock()
         self._controls: dict[str, Control] = {}
         self._looks: dict[str, float] = {}  # when a running job was last asked for, for those who poll
@@ -150,7 +165,14 @@ class JobService:
         Raises:
             NotFoundError: there is no such picture.
         """
-        return self._queue.find_image(image_id)
+        kept = self._archive.find(image_id) if self._archive is not None else None
+        try:
+            found = self._queue.find_image(image_id)
+        except NotFoundError:
+            if kept is None:
+                raise
+            return kept
+        return found if kept is None else replace(found, image=replace(found.image, path=kept.image.path))
 
     def interrupt(self, job_id: str) -> None:
         """Stop the job and keep what is finished. A job that has not begun is cancelled."""
@@ -240,6 +262,8 @@ class JobService:
     def add_images(self, job_id: str, *images: ResultImage) -> JobView:
         """Record a finished picture on disk, then show it."""
         self._queue.add_images(job_id, *images)
+        if self._archive is not None:
+            self._archive.record(self._queue.job(job_id), images)
         known = self._queue.images(job_id)
         return self._board.update(job_id, images=known, images_done=_count(known))
 

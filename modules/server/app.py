@@ -28,6 +28,7 @@ from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
 from modules.server.startup import StartupTimes
 from modules.server.v1.downloads import downloads_router
+from modules.server.v1.history import history_router
 from modules.server.v1.jobs import jobs_router
 from modules.server.v1.networks import networks_router
 from modules.server.v1.page import page_router
@@ -85,6 +86,7 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         scripts_router(),
         jobs_router(services),
         downloads_router(services.jobs),
+        history_router(services.history),
         settings_router(services),
         networks_router(services),
         page_router(services),

@@ -1,16 +1,15 @@
 """Finished pictures by unguessable id: only to their owner, only as pictures, the bytes untouched."""
 
-import io
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, Response
-from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import picture_type
+from modules.imaging.thumbnail import thumbnail_webp
 from modules.jobs.service import JobService
 from modules.server.identity import Caller, Principal
 
@@ -53,7 +52,7 @@ def files_router(jobs: JobService) -> APIRouter:
         """One finished picture: the saved file with its metadata, or a small version."""
         path = await run_in_threadpool(owned_picture, jobs, image_id, caller)
         if thumb is not None:
-            small = await run_in_threadpool(thumbnail, path, thumb)
+            small = await run_in_threadpool(thumbnail_webp, path, thumb)
             return Response(small, media_type="image/webp", headers=_HEADERS)
         with path.open("rb") as file:
             kind = picture_type(file.read(12))
@@ -66,19 +65,3 @@ def files_router(jobs: JobService) -> APIRouter:
         )
 
     return router
-
-
-def thumbnail(path: Path, side: int) -> bytes:
-    """A picture made small, as WebP.
-
-    Args:
-        path: a PNG, JPEG, WebP or AVIF file.
-        side: its longest side, in pixels.
-    """
-    with Image.open(path, formats=("PNG", "JPEG", "WEBP", "AVIF")) as image:
-        image.draft("RGB", (side, side))
-        image.thumbnail((side, side))
-        small = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
-        buffer = io.BytesIO()
-        small.save(buffer, "WEBP", quality=80, method=2)
-    return buffer.getvalue()

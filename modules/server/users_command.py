@@ -8,7 +8,7 @@ from pathlib import Path
 from modules.exceptions import WebuiError
 from modules.server.accounts import AccountStore
 
-__all__ = ["run_users"]
+__all__ = ["run_users", "user_names"]
 
 
 def run_users(arguments: argparse.Namespace, data: Path) -> int:
@@ -23,6 +23,18 @@ def run_users(arguments: argparse.Namespace, data: Path) -> int:
     finally:
         accounts.close()
     return 0
+
+
+def user_names(data: Path) -> tuple[str, ...]:
+    """Names of all who may log in; none when nobody was ever added."""
+    file = data / "accounts.sqlite3"
+    if not file.is_file():
+        return ()
+    accounts = AccountStore(file)
+    try:
+        return tuple(user.name for user in accounts.users())
+    finally:
+        accounts.close()
 
 
 def _answer(arguments: argparse.Namespace, accounts: AccountStore) -> str:

@@ -20,6 +20,7 @@ from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.styles import StyleCatalog
 from modules.generation.postprocess import Postprocessor
+from modules.history.history import History
 from modules.imaging.blobs import BlobStore
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
@@ -93,7 +94,8 @@ def open_studio(
     save_file({"weight": torch.zeros(1)}, checkpoints / "tiny.safetensors")
     catalog = ModelCatalog(folders)
     catalog.refresh()
-    jobs = JobService(JobQueue(folders.data / "jobs.sqlite3", limit=limit), JobBoard())
+    history = History(folders.outputs, folders.data)
+    jobs = JobService(JobQueue(folders.data / "jobs.sqlite3", limit=limit), JobBoard(), archive=history)
     runner = StubRunner(jobs, folders.outputs, step_seconds=step_seconds)
     runtime = Runtime(torch.device("cpu"))
     upscalers = UpscalerCatalog(folders.models, catalog.store, runtime)
@@ -111,6 +113,7 @@ def open_studio(
         faces=faces,
         extras=Postprocessor(upscalers, faces),
         jobs=jobs,
+        history=history,
         blobs=BlobStore(folders.data / "blobs"),
         models=cast("Any", NoModels()),
         runner=cast("Any", runner),
@@ -123,4 +126,5 @@ def open_studio(
     finally:
         runner.stop()
         jobs.close()
+        history.close()
         studio.access.accounts.close()

@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 
 from modules.adapters.network_cards import CardKind, NetworkCard, NetworkCards, training_tags
 from modules.checkpoints.loader import detect_checkpoint
-from modules.exceptions import NotFoundError, WebuiError
-from modules.imaging.decode import DECODER_ERRORS, picture_type
+from modules.exceptions import NotFoundError, RequestError, WebuiError
+from modules.imaging.decode import picture_type
+from modules.imaging.thumbnail import thumbnail_webp
 from modules.server.errors import ERROR_RESPONSES, require_admin
-from modules.server.files import owned_picture, thumbnail
+from modules.server.files import owned_picture
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.services import Services
@@ -150,8 +151,8 @@ def _add_lists(router: APIRouter, services: Services, cards: NetworkCards) -> No
         """The picture on a card, made small."""
         path = await run_in_threadpool(cards.preview, kind, name)
         try:
-            small = await run_in_threadpool(thumbnail, path, PREVIEW_SIDE)
-        except DECODER_ERRORS as error:
+            small = await run_in_threadpool(thumbnail_webp, path, PREVIEW_SIDE)
+        except RequestError as error:
             raise NotFoundError("name", f"{path.name} is not a picture") from error
         return Response(small, media_type="image/webp", headers=_HEADERS)
 
