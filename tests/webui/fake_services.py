@@ -22,6 +22,7 @@ from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import NotFoundError
 from modules.generation.postprocess import Postprocessor
+from modules.history.history import History
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import Job, JobQueue, Outcome
 from modules.jobs.service import JobService
@@ -72,7 +73,8 @@ def fake_services(root: Path) -> "Services":
     folders = Folders.below(root)
     folders.data.mkdir(parents=True, exist_ok=True)
     folders.outputs.mkdir(parents=True, exist_ok=True)
-    jobs = JobService(JobQueue(folders.data / "jobs.sqlite"), JobBoard())
+    history = History(folders.outputs, folders.data)
+    jobs = JobService(JobQueue(folders.data / "jobs.sqlite"), JobBoard(), archive=history)
     store = ModelCatalog(folders).store
     runtime = Runtime(torch.device("cpu"))
     upscalers = UpscalerCatalog(folders.models, store, runtime)
@@ -88,6 +90,7 @@ def fake_services(root: Path) -> "Services":
         faces=faces,
         extras=Postprocessor(upscalers, faces),
         jobs=jobs,
+        history=history,
         blobs=MemoryBlobs(),
     )
     return cast("Services", services)
