@@ -30,6 +30,7 @@ from modules.imaging.writer import ImageWriter
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
 from modules.jobs.service import JobService
+from modules.plugins.manager import PluginManager
 from modules.runtime.device import choose_runtime, configure_process
 from modules.server.app import create_app
 from modules.server.identity import caller_of
@@ -83,8 +84,14 @@ def create_services(options: LaunchOptions) -> Services:
     small_vaes = SmallVaes(
         (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime
     )
-    models = ModelPool(catalog, runtime, small_vaes, capacity=settings.current.sd_checkpoints_limit)
-    engine = Engine(models.use, batch_invariant=runtime.device.type == "cpu")
+    models = ModelPool(
+        catalog,
+        runtime,
+        small_vaes,
+        capacity=settings.current.sd_checkpoints_limit,
+        depth_folder=folders.models / "midas",
+    )
+    engine = Engine(models.use, batch_invariant=runtime.device.type == "cpu", at_work=jobs.hold)
     previewer = Previewer(small_vaes)
 
     def draw(step: StepEnd, method: PreviewMethod) -> Preview | None:
@@ -97,10 +104,11 @@ def create_services(options: LaunchOptions) -> Services:
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), draw)
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
+    plugins = PluginManager(folders.extensions, lambda: settings.current)
     runner = Runner(
         jobs,
         engine,
-        Preparer(catalogs, room, writer, kit),
+        Preparer(catalogs, room, writer, kit, plugins),
         warm_up=lambda: _load_first_model(settings, catalogs, models, previewer),
     )
     return Services(
@@ -117,6 +125,7 @@ def create_services(options: LaunchOptions) -> Services:
         history=history,
         blobs=blobs,
         models=models,
+        plugins=plugins,
         runner=runner,
     )
 

@@ -14,6 +14,7 @@ from modules.generation.runner import Runner
 from modules.history.history import History
 from modules.imaging.blobs import BlobStore
 from modules.jobs.service import JobService
+from modules.plugins.manager import PluginManager
 from modules.settings.launch import LaunchOptions
 from modules.settings.store import SettingsStore
 
@@ -38,6 +39,7 @@ class Services:
         history: everything made and saved, searchable.
         blobs: uploaded pictures and results that are not kept.
         models: checkpoints in memory.
+        plugins: extensions, and with them all scripts.
         runner: the engine thread that works off the queue.
     """
 
@@ -54,4 +56,5 @@ class Services:
     history: History
     blobs: BlobStore
     models: ModelPool
+    plugins: PluginManager
     runner: Runner

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from modules.domain.request import GenerationRequest
-from modules.domain.script import read_arguments
 from modules.generation.effects import ImageCoroutine
 from modules.generation.extending import Extending, NothingExtended
 from modules.generation.image_to_image import image_to_image
@@ -13,7 +12,7 @@ from modules.generation.outputs import JobOutput
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.resolve import Catalogs, resolve
 from modules.generation.script_work import PreparedRequest, ScriptRecords, ScriptWork
-from modules.generation.scripts.choices import check_name, script_choices
+from modules.generation.scripts.choices import check_name
 from modules.generation.scripts.script import RenderItem, ScriptRoom
 from modules.generation.sources import prepare_source
 from modules.generation.step_store import ImageMemory
@@ -57,11 +56,9 @@ class Preparer:
 
     def _scripted(self, job: Job, plan: GenerationPlan) -> Work:
         request = plan.request
-        script = self.extensions.scripts.find(request.script_name or "", request.kind)
+        script, arguments = self.extensions.scripts.prepare(request, self.catalogs, plan.settings)
         upscalers = self.catalogs.upscalers
         names = upscalers.names(plan.settings)
-        choices = script_choices(self.catalogs, plan.settings, request.kind)
-        arguments = read_arguments(script.declaration, request.script_args, choices)
         room = ScriptRoom(
             plan.settings,
             self.room.blobs,

@@ -83,7 +83,7 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         internal_router(services, startup),
         extra_networks_router(services),
         adapters_router(services),
-        scripts_router(),
+        scripts_router(services),
         jobs_router(services),
         downloads_router(services.jobs),
         history_router(services.history),

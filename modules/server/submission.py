@@ -11,7 +11,7 @@ from modules.server.identity import Principal
 from modules.services import Services
 from modules.settings.options import describe_options
 
-__all__ = ["check_settings_allowed", "submit_request"]
+__all__ = ["catalogs_of", "check_settings_allowed", "submit_request"]
 
 _ADMIN_CATEGORIES = ("system", "hidden")
 _ADMIN_SECTIONS = ("saving-paths", "saving-to-dirs")
@@ -41,11 +41,15 @@ def submit_request(services: Services, request: GenerationRequest, caller: Princ
             if blob not in services.blobs:
                 raise NotFoundError("image_to_image", f"picture {blob[:16]!r} is not in the store")
     frozen = freeze_request(request, services.settings.current)
-    resolve(frozen, _catalogs(services))
+    catalogs = catalogs_of(services)
+    resolve(frozen, catalogs)
+    if frozen.script_name:
+        services.plugins.scripts.prepare(frozen, catalogs, services.settings.current)
     return services.jobs.submit(frozen, caller.name)
 
 
-def _catalogs(services: Services) -> Catalogs:
+def catalogs_of(services: Services) -> Catalogs:
+    """What is on disk, as the generation asks for it."""
     return Catalogs(services.catalog, services.networks, services.styles, services.upscalers, services.faces)
 
 

@@ -4,17 +4,13 @@ Nothing is skipped in silence: a case is either compared or stands here, and a c
 passes fails the test until its line is removed.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 __all__ = ["WAITING", "waits_for"]
 
-# feature of the case -> what it waits for
-WAITING = {
-    "script:prompt-matrix": "the Prompt matrix script",
-    "script:loopback": "the Loopback script",
-    "script:sd-upscale": "the SD upscale script",
-    "script:poor-mans-outpainting": "the Poor man's outpainting script",
-    "script:xyz": "the X/Y/Z plot script",
-    "script:img2img-alt": "the img2img alternative test script",
-}
+WAITING: Mapping[str, str] = MappingProxyType({})
+"""Feature of the case -> what it waits for. Today nothing waits."""
 
 
 def waits_for(feature: str) -> str | None:

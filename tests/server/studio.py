@@ -25,6 +25,7 @@ from modules.imaging.blobs import BlobStore
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
 from modules.jobs.service import JobService
+from modules.plugins.manager import PluginManager
 from modules.runtime.device import Runtime
 from modules.server.access import Access
 from modules.server.app import create_app
@@ -116,6 +117,7 @@ def open_studio(
         history=history,
         blobs=BlobStore(folders.data / "blobs"),
         models=cast("Any", NoModels()),
+        plugins=PluginManager(folders.extensions),
         runner=cast("Any", runner),
     )
     studio = Studio(services, runner, make_access(root, **{"api_open": True, **access}))

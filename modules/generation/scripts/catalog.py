@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modules.domain.script import ScriptDeclaration
-from modules.exceptions import NotFoundError
+from modules.domain.request import GenerationRequest
+from modules.domain.script import Arguments, ScriptDeclaration, read_arguments
+from modules.exceptions import RequestError
+from modules.generation.resolve import Catalogs
 from modules.generation.scripts import (
     loopback,
     noise_reversal,
@@ -15,7 +17,9 @@ from modules.generation.scripts import (
     prompts_from_file,
     sd_upscale,
 )
+from modules.generation.scripts.choices import script_choices
 from modules.generation.scripts.script import Script
+from modules.settings.options import Settings
 
 __all__ = ["BUILT_IN", "ScriptCatalog"]
 
@@ -46,9 +50,21 @@ class ScriptCatalog:
         """The script of that title, in any case, if the tab offers it.
 
         Raises:
-            NotFoundError: there is none.
+            RequestError: there is none.
         """
         for script in self.scripts:
             if script.declaration.title.lower() == title.lower() and tab in script.declaration.tabs:
                 return script
-        raise NotFoundError("script_name", f"Script '{title}' not found")
+        raise RequestError("script_name", f"Script '{title}' not found")
+
+    def prepare(
+        self, request: GenerationRequest, catalogs: Catalogs, settings: Settings
+    ) -> tuple[Script, Arguments]:
+        """The script that a request names, and its arguments checked.
+
+        Raises:
+            RequestError: there is no such script, or an argument cannot be used.
+        """
+        script = self.find(request.script_name or "", request.kind)
+        choices = script_choices(catalogs, settings, request.kind)
+        return script, read_arguments(script.declaration, request.script_args, choices)

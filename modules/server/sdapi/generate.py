@@ -62,7 +62,7 @@ async def _generate(
 
 
 def _submit(services: Services, payload: Payload, caller: Principal) -> str:
-    check_scripts(payload)
+    check_scripts(services.plugins.scripts, payload)
     request = _request(services, filled_from_infotext(payload))
     return submit_request(services, request, caller)
 

@@ -1,11 +1,19 @@
 """Scripts that clients may name in a request."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, JsonValue
 
 from modules.domain.request import SoftInpainting
+from modules.domain.script import BOTH_TABS, ScriptDeclaration
+from modules.domain.script import ScriptArgument as DeclaredArgument
 from modules.exceptions import RequestError
-from modules.server.sdapi.payloads import Payload
+from modules.generation.scripts.catalog import ScriptCatalog
+from modules.generation.scripts.choices import script_choices
+from modules.server.sdapi.payloads import ImageToImagePayload, Payload
+from modules.server.submission import catalogs_of
+from modules.services import Services
 
 __all__ = [
     "SOFT_INPAINTING",
@@ -49,40 +57,83 @@ class ScriptTitles(BaseModel):
     img2img: list[str]
 
 
-def check_scripts(payload: Payload) -> None:
+def check_scripts(scripts: ScriptCatalog, payload: Payload) -> None:
     """Refuse scripts that are not there; a request must not silently do something else.
 
     Raises:
         RequestError: A1111's words, status 422.
     """
+    tab = "img2img" if isinstance(payload, ImageToImagePayload) else "txt2img"
     if payload.script_name:
-        raise RequestError("script_name", f"Script '{payload.script_name}' not found")
+        scripts.find(payload.script_name, tab)
+    selectable = {declaration.title.lower() for declaration in scripts.declarations(tab)}
     for title in payload.alwayson_scripts or {}:
+        if title.lower() in selectable:
+            raise RequestError(
+                "alwayson_scripts", "Cannot have a selectable script in the always on scripts params"
+            )
         if title.lower() not in (*_PAGE_ONLY, SOFT_INPAINTING):
             raise RequestError("alwayson_scripts", f"Script '{title}' not found")
 
 
-def scripts_router() -> APIRouter:
+def scripts_router(services: Services) -> APIRouter:
     """Routes that list scripts."""
     router = APIRouter(tags=["scripts"])
 
     @router.get("/sdapi/v1/scripts")
     def scripts() -> ScriptTitles:
         """Titles of all scripts."""
-        return ScriptTitles(txt2img=list(_PAGE_ONLY), img2img=[*_PAGE_ONLY, SOFT_INPAINTING])
+        found = services.plugins.scripts
+        titles = {
+            tab: [declaration.title.lower() for declaration in found.declarations(tab)] for tab in BOTH_TABS
+        }
+        return ScriptTitles(
+            txt2img=[*titles["txt2img"], *_PAGE_ONLY],
+            img2img=[*titles["img2img"], *_PAGE_ONLY, SOFT_INPAINTING],
+        )
 
     @router.get("/sdapi/v1/script-info")
     def script_info() -> list[ScriptInfo]:
         """Scripts with their arguments."""
-        page_only = [
-            ScriptInfo(name=title, is_alwayson=True, is_img2img=is_img2img, args=[])
-            for is_img2img in (False, True)
-            for title in _PAGE_ONLY
-        ]
-        arguments = [ScriptArgument(label="Soft inpainting", value=False)]
-        for name, field in SoftInpainting.model_fields.items():
-            arguments.append(ScriptArgument(label=name.replace("_", " ").capitalize(), value=field.default))
-        soft = ScriptInfo(name=SOFT_INPAINTING, is_alwayson=True, is_img2img=True, args=arguments)
-        return [*page_only, soft]
+        found, infos = services.plugins.scripts, list[ScriptInfo]()
+        for tab in BOTH_TABS:
+            lists = script_choices(catalogs_of(services), services.settings.current, tab)
+            infos += [_described(declaration, tab, lists) for declaration in found.declarations(tab)]
+            infos += [
+                ScriptInfo(name=title, is_alwayson=True, is_img2img=tab == "img2img", args=[])
+                for title in _PAGE_ONLY
+            ]
+        return [*infos, _soft_inpainting()]
 
     return router
+
+
+def _described(declaration: ScriptDeclaration, tab: str, lists: Mapping[str, tuple[str, ...]]) -> ScriptInfo:
+    return ScriptInfo(
+        name=declaration.title.lower(),
+        is_alwayson=False,
+        is_img2img=tab == "img2img",
+        args=[_argument(argument, lists) for argument in declaration.arguments],
+    )
+
+
+def _argument(argument: DeclaredArgument, lists: Mapping[str, tuple[str, ...]]) -> ScriptArgument:
+    choices = lists.get(argument.choices_from, argument.choices)
+    value = argument.default
+    if argument.by_index and isinstance(value, int):
+        value = choices[value]
+    return ScriptArgument(
+        label=None if argument.kind == "note" else argument.label,
+        value=value,
+        minimum=argument.minimum,
+        maximum=argument.maximum,
+        step=argument.step,
+        choices=list(choices) if choices else None,
+    )
+
+
+def _soft_inpainting() -> ScriptInfo:
+    arguments = [ScriptArgument(label="Soft inpainting", value=False)]
+    for name, field in SoftInpainting.model_fields.items():
+        arguments.append(ScriptArgument(label=name.replace("_", " ").capitalize(), value=field.default))
+    return ScriptInfo(name=SOFT_INPAINTING, is_alwayson=True, is_img2img=True, args=arguments)
