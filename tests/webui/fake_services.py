@@ -27,6 +27,7 @@ from modules.jobs.board import JobBoard
 from modules.jobs.queue import Job, JobQueue, Outcome
 from modules.jobs.service import JobService
 from modules.runtime.device import Runtime
+from modules.plugins.manager import PluginManager
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
 
@@ -92,6 +93,7 @@ def fake_services(root: Path) -> "Services":
         jobs=jobs,
         history=history,
         blobs=MemoryBlobs(),
+        plugins=PluginManager(folders.extensions),
     )
     return cast("Services", services)
 
