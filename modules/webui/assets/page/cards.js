@@ -235,7 +235,7 @@ const paneOf = (root) => {
 };
 document.addEventListener('click', (event) => {
   const button = event.target.closest?.('.extra-strip [data-kind]');
-  if (button) paneOf(button.closest('.extra-tabs')).open(button.dataset.kind);
+  if (button) paneOf(button.closest('[id$="_extra_tabs"]')).open(button.dataset.kind);
 });
 document.addEventListener('keydown', (event) => {
   const button = event.target.closest?.('.extra-strip [data-kind]');

@@ -11,10 +11,12 @@ const stop = (tab) => {
 const start = (tab) => {
   stop(tab);
   const page = studio.page(tab), live = document.querySelector(`#${tab}_gallery .live-root`);
+  let wasBusy = studio.busy(tab);
   const observer = new MutationObserver(() => {
-    if (studio.busy(tab)) return;
+    const busy = studio.busy(tab), ended = wasBusy && !busy;
+    wasBusy = busy;
     if (live.dataset.refused === 'true' || page.dataset.state === 'failed') stop(tab);
-    else studio.press(`${tab}_generate`);
+    else if (ended) studio.press(`${tab}_generate`);
   });
   forever.set(tab, observer);
   page.dataset.forever = 'true';

@@ -40,6 +40,7 @@ studio.say = (sentence, kind = 'good') => {
     sayings = studio.make('div', { class: 'sayings', role: 'status', 'aria-live': 'polite' });
     document.body.append(sayings);
   }
+  [...sayings.children].find((note) => note.textContent === sentence)?.remove();
   const note = studio.make('p', { class: `saying ${kind}` }, sentence);
   sayings.append(note);
   setTimeout(() => note.remove(), kind === 'bad' ? 9000 : 4000);
