@@ -47,13 +47,15 @@ class GenerationEvents:
         submitter: turns forms into jobs.
         newest: lets each gallery follow one job at a time.
         results: handlers of the buttons below the pictures.
+        reader: of picture fields.
+        uploads: folder from which the browser may fetch files.
     """
 
     def __init__(self, services: Services, upload_folder: Path) -> None:
         self._services = services
-        self._reader = PictureReader(upload_folder, self._owned_picture)
-        self._uploads = upload_folder
-        self.submitter = Submitter(services, self._reader)
+        self.reader = PictureReader(upload_folder, self._owned_picture)
+        self.uploads = upload_folder
+        self.submitter = Submitter(services, self.reader)
         self.newest = NewestRelay()
         self.results = ResultEvents(services, self.submitter, upload_folder)
 
@@ -187,10 +189,10 @@ class GenerationEvents:
         def copy(request: gr.Request, *sent: object) -> list[object]:
             values = tab.form.values(sent)
             mode = mode_of(tab.modes, values)
-            picture = self._reader.read(values.get(mode.field), owner_of(request), field=mode.field)
+            picture = self.reader.read(values.get(mode.field), owner_of(request), field=mode.field)
             if picture is None:
                 raise gr.Error("There is no picture here to copy yet.")
-            copied = copied_picture(values.get(mode.field), picture, self._uploads)
+            copied = copied_picture(values.get(mode.field), picture, self.uploads)
             return [copied, target.name, gr.Tabs(selected=target.name)]
 
         return copy
