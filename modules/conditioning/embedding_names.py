@@ -1,6 +1,7 @@
 """Finding the names of embeddings among the tokens of a prompt."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -9,7 +10,9 @@ from modules.adapters.textual_inversion import Embedding, EmbeddingSource
 from modules.conditioning.tokenizer import ClipTokenizer
 from modules.exceptions import AdapterError
 
-__all__ = ["EmbeddingNames", "EncoderShape"]
+__all__ = ["EmbeddingNames", "EncoderShape", "missing_embeddings"]
+
+_EXPLICIT = re.compile(r"\bembedding:([^\s,:|()\[\]<>]+)")  # how ComfyUI's prompts name one
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,14 @@ class EncoderShape:
 
     keys: tuple[str, ...]
     widths: tuple[int, ...]
+
+
+def missing_embeddings(text: str, sources: Iterable[EmbeddingSource]) -> tuple[str, ...]:
+    """A sentence for each ``embedding:name`` in a prompt that is not there; a bare word may be but a word."""
+    named = {re.sub(r"\.(safetensors|pt|bin)$", "", name) for name in _EXPLICIT.findall(text)}
+    known = {name.lower() for source in sources for name in source.names()} if named else set()
+    missing = sorted(name for name in named if not any(name.lower().startswith(one) for one in known))
+    return tuple(f'There is no embedding "{name}"; its name was taken as plain text.' for name in missing)
 
 
 class EmbeddingNames:

@@ -16,7 +16,7 @@ from modules.adapters.textual_inversion import EmbeddingSource
 from modules.checkpoints.model import LoadedModel
 from modules.conditioning.chunks import ChunkedText, chunk_text
 from modules.conditioning.conditioned import ComposedConditioning, Conditioning, ScheduledConditioning
-from modules.conditioning.embedding_names import EmbeddingNames, EncoderShape
+from modules.conditioning.embedding_names import EmbeddingNames, EncoderShape, missing_embeddings
 from modules.conditioning.old_emphasis import chunk_text_by_tokens
 from modules.conditioning.options import EncodingOptions
 from modules.conditioning.size_vector import size_vector
@@ -167,7 +167,7 @@ class PromptEncoder:
         counts = Counter(scheduled for _, scheduled in schedule)
         encoded = self._encoded(_Request(tuple(counts.items()), *size, is_negative))
         self._emphasised |= any(bracket in scheduled for scheduled in counts for bracket in "([")
-        self._comments |= dict.fromkeys(encoded.comments)
+        self._comments |= dict.fromkeys((*encoded.comments, *missing_embeddings(text, self._sources)))
         self._used[is_negative] = encoded.used + self._used[is_negative]
         return ScheduledConditioning(tuple((end, encoded.by_text[scheduled]) for end, scheduled in schedule))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from modules.adapters.patches import Patch, apply_patches
 from modules.checkpoints.catalog import ModelCatalog
 from modules.checkpoints.files import CheckpointFile, VaeFile
-from modules.checkpoints.loader import load_model
+from modules.checkpoints.loader import detect_checkpoint, load_model
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.small_vaes import SmallVaes
 from modules.generation.effects import ModelKey
@@ -94,14 +94,16 @@ class ModelPool:
             if identity in self._loaded:
                 self._loaded.move_to_end(identity)
                 return self._loaded[identity]
+        path = Path(key.checkpoint)
+        listed = next((file for file in self._catalog.checkpoints() if file.path == path), None)
+        file = listed or CheckpointFile(path, path.name, self._catalog.store)  # gone: detection says so
+        detect_checkpoint(file)  # a file that is none must not cost the model that is in use
+        with self._lock:
             while len(self._loaded) >= self._capacity:
                 dropped, _ = self._loaded.popitem(last=False)
                 self._in_force.pop(dropped, None)
                 log.info("dropping %s from memory", Path(dropped[0]).name)
                 self._on_drop()
-        path = Path(key.checkpoint)
-        listed = next((file for file in self._catalog.checkpoints() if file.path == path), None)
-        file = listed or CheckpointFile(path, path.name, self._catalog.store)  # gone: loading says so
         vae = VaeFile(Path(key.vae), self._catalog.store) if key.vae else None
         model = load_model(file, vae, self._runtime, depth_folder=self._depth_folder)
         with self._lock:

@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import pytest
 import torch
 
 from modules.adapters.embedding_files import EmbeddingContent
 from modules.adapters.textual_inversion import Embedding
-from modules.conditioning.embedding_names import EmbeddingNames, EncoderShape
+from modules.conditioning.embedding_names import EmbeddingNames, EncoderShape, missing_embeddings
 from modules.conditioning.tokenizer import clip_tokenizer
 from modules.exceptions import AdapterError
 
@@ -60,3 +61,18 @@ def test_without_a_model_every_embedding_matches() -> None:
     names = EmbeddingNames([Source({"easy": 5})], clip_tokenizer())
     assert names.match(clip_tokenizer().encode("EASY"), 0) == ("easy", 2, 1)
     assert names.vectors(0) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("a cat, embedding:Good", ()),
+        ("embedding:good.safetensors, (embedding:gone:1.2) [embedding:lost]", ("gone", "lost")),
+        ("an embedding: of things", ()),
+        ("embedding:goodness", ()),  # the name is found inside the word, as everywhere
+        ("gone", ()),
+    ],
+)
+def test_only_what_calls_itself_an_embedding_can_be_missed(text: str, missing: tuple[str, ...]) -> None:
+    sentences = missing_embeddings(text, [Source({"good": 16})])
+    assert [sentence.split('"')[1] for sentence in sentences] == list(missing)

@@ -11,7 +11,7 @@ from modules.services import Services
 from modules.settings.launch import Folders, LaunchOptions
 from tests.golden.weights import GOLDEN, write_embeddings_and_models
 
-Studio = Callable[[Path], AbstractContextManager[Services]]
+Studio = Callable[..., AbstractContextManager[Services]]
 
 
 @pytest.fixture(scope="session")
@@ -24,13 +24,16 @@ def tiny_models() -> Path:
 
 @pytest.fixture(scope="session")
 def studio(tiny_models: Path) -> Studio:
-    """Opens services on a data folder and closes them again, as a restart of the server does."""
+    """Opens services on a data folder and closes them again, as a restart of the server does.
+
+    The second argument is a folder of models other than the reference's.
+    """
 
     @contextmanager
-    def opened(data: Path) -> Iterator[Services]:
+    def opened(data: Path, models: Path | None = None) -> Iterator[Services]:
         folders = Folders(
             data=data / "data",
-            models=tiny_models / "models",
+            models=models or tiny_models / "models",
             outputs=data / "outputs",
             embeddings=tiny_models / "embeddings",
             extensions=data / "extensions",
