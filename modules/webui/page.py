@@ -9,6 +9,7 @@ from modules.domain.languages import LanguageCatalog
 from modules.services import Services
 from modules.webui.choices import read_choices
 from modules.webui.extensions import extensions_tab
+from modules.webui.extras import extras_tab
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
@@ -29,6 +30,7 @@ UPLOADS_KEPT_SECONDS = 24 * 3600  # a form left open over night keeps its pictur
 
 # The tabs behind the generation tabs, in their order: each lays itself out and wires itself.
 TOOL_TABS: tuple[Callable[[PageKit], None], ...] = (
+    extras_tab,
     png_info_tab,
     merger_tab,
     settings_tab,

@@ -23,6 +23,7 @@ class ResultPanel:
     live: gr.HTML
     send_to_img2img: gr.Button
     send_to_inpaint: gr.Button
+    send_to_extras: gr.Button
     read_parameters: gr.Button
     open_folder: gr.Button
     save: gr.Button
@@ -39,6 +40,7 @@ def result_panel(tab: str) -> ResultPanel:
         with live, gr.Row(elem_id=f"image_buttons_{tab}", elem_classes=["image-buttons"]):
             img2img = gr.Button("Send to img2img", size="sm", elem_id=f"{tab}_send_to_img2img")
             inpaint = gr.Button("Send to inpaint", size="sm", elem_id=f"{tab}_send_to_inpaint")
+            extras = gr.Button("Send to Extras", size="sm", elem_id=f"{tab}_send_to_extras")
             parameters = gr.Button("Use parameters", size="sm", elem_id=f"{tab}_use_parameters")
             upscale = None
             if tab == "txt2img":
@@ -56,4 +58,4 @@ def result_panel(tab: str) -> ResultPanel:
         download.click(
             None, None, None, js=f"() => studio.download('{tab}')", api_visibility="private", queue=False
         )
-    return ResultPanel(live, img2img, inpaint, parameters, folder, save, save_zip, archive, reattach, upscale)
+    return ResultPanel(live, img2img, inpaint, extras, parameters, folder, save, save_zip, archive, reattach, upscale)
