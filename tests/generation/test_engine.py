@@ -1,5 +1,6 @@
 """The engine's loop, with coroutines that add numbers instead of networks that draw."""
 
+import itertools
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from modules.diffusion.sampling import SamplerState
+from modules.exceptions import DeviceMemoryError, NumericalError
 from modules.generation.effects import (
     HALT,
     Answer,
@@ -30,9 +32,7 @@ class Adder:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def predict(
-        self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None, *, token_merging: float
-    ) -> Tensor:
+    def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
         self.batches.append(len(x))
         return x + 1
 
@@ -70,13 +70,19 @@ class Recorder:
 
 
 def counting_image(
-    start: float, steps: int, rows: int = 1, size: int = 2, fail_at: int = -1, merging: float = 0.0
+    start: float,
+    steps: int,
+    rows: int = 1,
+    size: int = 2,
+    fail_at: int = -1,
+    merging: float = 0.0,
+    key: ModelKey = KEY,
 ) -> Generator[Effect, Answer, FinishedImage]:
     x = torch.full((rows, 4, size, size), start)
     for step in range(steps):
         if step == fail_at:
             raise ValueError("broken")
-        answer = yield Predict(KEY, x, torch.zeros(rows), torch.zeros(rows, 77, 8), token_merging=merging)
+        answer = yield Predict(key, x, torch.zeros(rows), torch.zeros(rows, 77, 8), token_merging=merging)
         assert isinstance(answer, Tensor)
         x = answer
         if (yield StepEnd("first", SamplerState(x, step + 1), x, step + 1, step + 1, steps)) is HALT:
@@ -202,20 +208,155 @@ def test_a_paused_image_holds_still_and_then_goes_on() -> None:
     assert heard.results[0].latent.mean() == 3
 
 
+@dataclass
+class Clock:
+    """Time that only network calls take: a second a row."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class SlowAdder(Adder):
+    """A saturated device: each row of a call costs a second."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+        self._clock.now += len(x)
+        self.batches.append(len(x))
+        return x + 1
+
+
+def fair_engine() -> tuple[Engine, SlowAdder]:
+    clock = Clock()
+    adder = SlowAdder(clock)
+    return Engine(lambda key: adder, batch_invariant=True, clock=clock), adder  # type: ignore[arg-type,return-value]
+
+
+def ticks_until_done(engine: Engine, heard: Recorder) -> int:
+    ticks = 0
+    while not heard.results and engine.tick():
+        ticks += 1
+    assert heard.results
+    return ticks + 1
+
+
+@pytest.mark.parametrize("images", [1, 8])
+def test_owners_share_the_device_evenly_however_many_images_each_has(images: int) -> None:
+    engine, _ = fair_engine()
+    for index in range(images):
+        engine.start(counting_image(0.0, 100), Recorder(owner="ann"), index)
+    for _ in range(30):
+        engine.tick()
+    bob = Recorder(owner="bob")
+    engine.start(counting_image(0.0, 20), bob, 0)
+    assert ticks_until_done(engine, bob) <= 2 * 20 + 1
+
+
+def test_a_dear_image_gets_fewer_turns_than_a_cheap_one() -> None:
+    engine, _ = fair_engine()
+    ann, bob = Recorder(owner="ann"), Recorder(owner="bob")
+    engine.start(counting_image(0.0, 100, rows=4), ann, 0)
+    engine.start(counting_image(0.0, 20, rows=1), bob, 0)
+    ticks_until_done(engine, bob)
+    assert 4 <= len(ann.ended_steps) <= 6
+    assert abs(ann.seconds - bob.seconds) <= 4
+
+
+def test_who_comes_back_after_a_pause_has_no_credit() -> None:
+    engine, _ = fair_engine()
+    ann = Recorder(owner="ann")
+    engine.start(counting_image(0.0, 200), ann, 0)
+    for _ in range(100):
+        engine.tick()
+    bob = Recorder(owner="bob")
+    engine.start(counting_image(0.0, 50), bob, 0)
+    for _ in range(20):
+        engine.tick()
+    assert 9 <= len(bob.ended_steps) <= 11
+
+
+def test_other_adapters_wait_until_their_owner_lags_behind() -> None:
+    engine, _ = fair_engine()
+    used: list[ModelKey] = []
+    adder = SlowAdder(Clock())
+    engine = Engine(
+        lambda key: (used.append(key), adder)[1],  # type: ignore[arg-type,return-value]
+        batch_invariant=True,
+        clock=adder._clock,
+    )
+    ann, bob = Recorder(owner="ann"), Recorder(owner="bob")
+    engine.start(counting_image(0.0, 30, key=KEY), ann, 0)
+    engine.start(counting_image(0.0, 30, key=ModelKey("other.safetensors")), bob, 0)
+    run(engine)
+    switches = sum(before != after for before, after in itertools.pairwise(used))
+    assert switches <= 4
+    assert ann.results
+    assert bob.results
+
+
+def test_a_network_error_is_thrown_into_the_image_that_may_go_on_without_it() -> None:
+    class Broken(Adder):
+        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+            raise DeviceMemoryError("too large")
+
+    def careful() -> Generator[Effect, Answer, FinishedImage]:
+        x = torch.zeros(1, 4, 2, 2)
+        try:
+            yield Predict(KEY, x, torch.zeros(1), torch.zeros(1, 77, 8))
+        except DeviceMemoryError:
+            return FinishedImage(np.zeros((1, 1, 3), np.uint8), x, complete=False)
+        raise AssertionError
+
+    heard = Recorder()
+    engine = engine_with(Broken())
+    engine.start(careful(), heard, 0)
+    run(engine)
+    assert not heard.results[0].complete
+
+
+def test_of_a_common_call_only_the_guilty_image_fails() -> None:
+    class Sensitive(Adder):
+        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+            if float(x.max()) >= 100:
+                raise NumericalError("U-Net", "NaN")
+            return x + 1
+
+    heard = Recorder()
+    engine = engine_with(Sensitive())
+    for index, start in enumerate((0.0, 99.0, 1.0)):
+        engine.start(counting_image(start, 4), heard, index)
+    run(engine)
+    assert set(heard.results) == {0, 2}
+    assert isinstance(heard.errors[1], NumericalError)
+
+
+def test_the_note_of_who_is_in_hand_names_the_jobs_of_each_call() -> None:
+    noted: list[tuple[str, ...]] = []
+    adder = Adder()
+    engine = Engine(
+        lambda key: adder,  # type: ignore[arg-type,return-value]
+        batch_invariant=False,
+        at_work=lambda job_ids: noted.append(tuple(job_ids)),
+    )
+    for index, job in enumerate("ab"):
+        engine.start(counting_image(0.0, 2), Recorder(job_id=job), index)
+    engine.tick()
+    assert ("a", "b") in noted
+    run(engine)
+    assert noted[-1] == ()
+
+
 def test_a_network_error_fails_the_images_of_its_call_only() -> None:
     class Broken(Adder):
-        def predict(
-            self,
-            x: Tensor,
-            timesteps: Tensor,
-            context: Tensor,
-            vector: Tensor | None,
-            *,
-            token_merging: float,
-        ) -> Tensor:
+        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
             if x.shape[-1] == 3:
                 raise RuntimeError("no memory")
-            return super().predict(x, timesteps, context, vector, token_merging=token_merging)
+            return x + 1
 
     adder, heard = Broken(), Recorder()
     engine = engine_with(adder)
