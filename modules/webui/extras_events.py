@@ -142,7 +142,7 @@ class ExtrasEvents:
         return len(items), (Source(item.path.read_bytes(), item.path.stem) for item in items)
 
     def _one(self, source: Source, work: Work) -> ProcessedFile | str:
-        """One picture. In a batch: what is said of one that cannot be worked on, "" of one that was skipped."""
+        """One picture. In a batch: what is said of one that cannot be worked on; "" of a skipped one."""
         work.wishes.skip.clear()
         try:
             return self._files.process(

@@ -58,4 +58,6 @@ def result_panel(tab: str) -> ResultPanel:
         download.click(
             None, None, None, js=f"() => studio.download('{tab}')", api_visibility="private", queue=False
         )
-    return ResultPanel(live, img2img, inpaint, extras, parameters, folder, save, save_zip, archive, reattach, upscale)
+    return ResultPanel(
+        live, img2img, inpaint, extras, parameters, folder, save, save_zip, archive, reattach, upscale
+    )
