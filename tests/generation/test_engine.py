@@ -281,14 +281,14 @@ def test_who_comes_back_after_a_pause_has_no_credit() -> None:
 
 
 def test_other_adapters_wait_until_their_owner_lags_behind() -> None:
-    engine, _ = fair_engine()
     used: list[ModelKey] = []
     adder = SlowAdder(Clock())
-    engine = Engine(
-        lambda key: (used.append(key), adder)[1],  # type: ignore[arg-type,return-value]
-        batch_invariant=True,
-        clock=adder._clock,
-    )
+
+    def use(key: ModelKey) -> SlowAdder:
+        used.append(key)
+        return adder
+
+    engine = Engine(use, batch_invariant=True, clock=adder._clock)  # type: ignore[arg-type]
     ann, bob = Recorder(owner="ann"), Recorder(owner="bob")
     engine.start(counting_image(0.0, 30, key=KEY), ann, 0)
     engine.start(counting_image(0.0, 30, key=ModelKey("other.safetensors")), bob, 0)
