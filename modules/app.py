@@ -12,6 +12,7 @@ from modules.checkpoints.upscalers import UPSCALER_FOLDERS, UpscalerCatalog
 from modules.conditioning.encoder import ConditioningCache
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
+from modules.exceptions import NotFoundError
 from modules.generation.effects import StepEnd
 from modules.generation.engine import Engine
 from modules.generation.job_run import RunKit
@@ -65,6 +66,7 @@ def create_services(options: LaunchOptions) -> Services:
     runtime = choose_runtime(options.device, options.precision, attention=options.attention)
     settings = SettingsStore(folders.data / "config.json")
     catalog = ModelCatalog(folders, hashing=options.hashing, vae_path=options.vae_path)
+    _choose_checkpoint(options.checkpoint, settings, catalog)
     networks = NetworkCatalog(
         (folders.models / "Lora", folders.models / "LyCORIS", *folders.extra_loras),
         (folders.models / "hypernetworks",),
@@ -169,6 +171,16 @@ def run(options: LaunchOptions) -> int:
         services.runner.stop()
         services.jobs.close()
         services.history.close()
+
+
+def _choose_checkpoint(wanted: str | None, settings: SettingsStore, catalog: ModelCatalog) -> None:
+    """Make the checkpoint of ``--ckpt`` the current one."""
+    if wanted is None:
+        return
+    try:
+        settings.update({"sd_model_checkpoint": catalog.find_checkpoint(wanted).title})
+    except NotFoundError as error:
+        log.warning("--ckpt: %s", error)
 
 
 def _load_first_model(

@@ -4,13 +4,14 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from modules.server.supervisor import Supervisor, is_supervised
 from modules.settings.launch import Folders, LaunchOptions
 
-__all__ = ["PATIENT_THREADS", "build_parser", "launch_options", "main"]
+__all__ = ["PATIENT_THREADS", "build_parser", "launch_options", "main", "model_options"]
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     _add_users(commands.add_parser("users", help="add, list or remove users, make API tokens"))
     _add_history(commands.add_parser("history", help="make the index of all pictures again"))
-    for name, text in (("train", "train a model"), ("verify-golden", "compare with the reference pictures")):
+    for name, text in _HELP.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
 
@@ -100,8 +101,8 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-hashing", action="store_true", help="do not compute model hashes")
 
 
-def launch_options(arguments: argparse.Namespace) -> LaunchOptions:
-    """Parsed flags as the frozen value that the rest of the program reads."""
+def model_options(arguments: argparse.Namespace) -> LaunchOptions:
+    """Folders, models and device, for commands that run no server."""
     base = Folders.below(arguments.data_dir.resolve())
     folders = Folders(
         data=base.data,
@@ -115,6 +116,20 @@ def launch_options(arguments: argparse.Namespace) -> LaunchOptions:
     )
     return LaunchOptions(
         folders=folders,
+        device=arguments.device,
+        precision=arguments.precision,
+        attention=arguments.attention,
+        checkpoint=arguments.ckpt,
+        vae_path=arguments.vae_path,
+        hashing=not arguments.no_hashing,
+        threads=arguments.threads,
+    )
+
+
+def launch_options(arguments: argparse.Namespace) -> LaunchOptions:
+    """Parsed flags as the frozen value that the rest of the program reads."""
+    return replace(
+        model_options(arguments),
         host=arguments.server_name or (ANY_ADDRESS if arguments.listen else LOOPBACK),
         port=arguments.port if arguments.port is not None else API_PORT if arguments.nowebui else PORT,
         listen=arguments.listen,
@@ -124,18 +139,11 @@ def launch_options(arguments: argparse.Namespace) -> LaunchOptions:
         api_server_stop=arguments.api_server_stop,
         cors_origins=tuple(part.strip() for part in arguments.cors_allow_origins.split(",") if part.strip()),
         cors_origins_regex=arguments.cors_allow_origins_regex,
-        device=arguments.device,
-        precision=arguments.precision,
-        attention=arguments.attention,
-        checkpoint=arguments.ckpt,
-        vae_path=arguments.vae_path,
-        hashing=not arguments.no_hashing,
         open_browser=not arguments.no_browser,
         theme=arguments.theme,
         tls_certfile=arguments.tls_certfile,
         tls_keyfile=arguments.tls_keyfile,
         allowed_hosts=tuple(arguments.allowed_host),
-        threads=arguments.threads,
     )
 
 
@@ -193,7 +201,40 @@ def _verify_golden(words: Sequence[str]) -> int:
     return verify_golden(words)
 
 
-COMMANDS = {"train": _train, "verify-golden": _verify_golden}
+def _generate(words: Sequence[str]) -> int:
+    from modules.commands.generate import add_generate_arguments, run_generate
+
+    parser = _command_parser("generate", add_generate_arguments)
+    arguments = parser.parse_args(words)
+    return run_generate(arguments, model_options(arguments))
+
+
+def _verify(words: Sequence[str]) -> int:
+    from modules.commands.verify import add_verify_arguments, run_verify
+
+    parser = _command_parser("verify", add_verify_arguments)
+    arguments = parser.parse_args(words)
+    return run_verify(arguments, model_options(arguments))
+
+
+def _command_parser(
+    name: str, add_arguments: Callable[[argparse.ArgumentParser], None]
+) -> argparse.ArgumentParser:
+    """A parser for a command that uses the folders and the device, but no server."""
+    parser = argparse.ArgumentParser(prog=f"webui.py {name}", description=f"{_HELP[name].capitalize()}.")
+    add_arguments(parser)
+    _add_folders(parser)
+    _add_device(parser)
+    return parser
+
+
+_HELP = {
+    "generate": "make pictures without a server",
+    "verify": "make a picture again from its own parameters and compare",
+    "train": "train a model",
+    "verify-golden": "compare with the reference pictures",
+}
+COMMANDS = {"generate": _generate, "verify": _verify, "train": _train, "verify-golden": _verify_golden}
 
 
 def _start_logging(level: str) -> None:
