@@ -12,7 +12,7 @@ import pytest
 
 from modules.domain.job import JobState
 from modules.server.app import create_app
-from modules.server.lifecycle import EXIT_RESTART, Lifecycle
+from modules.server.lifecycle import EXIT_RESTART, EXIT_STOPPED, Lifecycle
 from modules.server.run import RefusedToStartError, bind_socket, login_url, open_access, serve
 from modules.settings.launch import Folders, LaunchOptions
 from tests.server.doors import make_access
@@ -136,13 +136,16 @@ def test_stopping_by_api_needs_its_flag(tmp_path: Path) -> None:
         lifecycle = Lifecycle()
         app = create_app(services, make_access(tmp_path, api_open=True), lifecycle)
 
-        async def stop() -> str:
+        async def stop(how: str) -> str:
             transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                return (await client.post("/sdapi/v1/server-restart")).text
+                return (await client.post(f"/sdapi/v1/{how}")).text
 
-        assert asyncio.run(stop()) == "Restarting."
+        assert asyncio.run(stop("server-restart")) == "Restarting."
         assert lifecycle.exit_status == EXIT_RESTART
+        for how in ("server-stop", "server-kill"):
+            assert asyncio.run(stop(how)) == "Stopping."
+            assert lifecycle.exit_status == EXIT_STOPPED
 
 
 def test_slow_senders_do_not_hold_up_others(tmp_path: Path) -> None:

@@ -62,9 +62,11 @@ def test_styles_are_listed(studio: Studio) -> None:
     ).json()
 
 
-@pytest.mark.parametrize("what", ["checkpoints", "vae", "embeddings", "loras"])
-def test_folders_are_looked_at_again(studio: Studio, what: str) -> None:
-    answer = studio.post(f"/sdapi/v1/refresh-{what}")
+@pytest.mark.parametrize(
+    "route", ["refresh-checkpoints", "refresh-vae", "refresh-embeddings", "refresh-loras"]
+)
+def test_folders_are_looked_at_again(studio: Studio, route: str) -> None:
+    answer = studio.post(f"/sdapi/v1/{route}")
     assert (answer.status_code, answer.json()) == (200, None)
 
 

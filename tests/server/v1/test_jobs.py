@@ -105,6 +105,20 @@ def test_a_running_job_is_paused_resumed_and_interrupted(tmp_path: Path) -> None
         studio.run(story)
 
 
+def test_a_picture_is_skipped_and_the_next_one_made(tmp_path: Path) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        client.auth = httpx.BasicAuth(*ANN)
+        url = f"{JOBS}/{(await client.post(JOBS, json={**SLOW, 'n_iter': 2})).json()['id']}"
+        for _ in range(2):
+            await beyond_step(client, url, 0)
+            assert (await client.post(f"{url}/skip")).status_code == 200
+        job = await ended(client, url.removeprefix(f"{JOBS}/"))
+        assert (job["state"], job["images_done"]) == ("done", 2)
+
+    with open_shared(tmp_path, step_seconds=0.002) as studio:
+        studio.run(story)
+
+
 def test_waiting_jobs_are_reordered_and_cancelled(tmp_path: Path) -> None:
     async def story(client: httpx.AsyncClient) -> None:
         client.auth = httpx.BasicAuth(*ANN)
