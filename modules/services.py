@@ -10,6 +10,7 @@ from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.styles import StyleCatalog
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
+from modules.generation.resolve import Catalogs
 from modules.generation.runner import Runner
 from modules.history.history import History
 from modules.imaging.blobs import BlobStore
@@ -18,7 +19,7 @@ from modules.plugins.manager import PluginManager
 from modules.settings.launch import LaunchOptions
 from modules.settings.store import SettingsStore
 
-__all__ = ["Services"]
+__all__ = ["Services", "catalogs_of"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,8 @@ class Services:
     models: ModelPool
     plugins: PluginManager
     runner: Runner
+
+
+def catalogs_of(services: Services) -> Catalogs:
+    """What is on disk, as the generation asks for it."""
+    return Catalogs(services.catalog, services.networks, services.styles, services.upscalers, services.faces)

@@ -102,9 +102,12 @@ class ScriptDeclaration:
     swaps: tuple[ArgumentSwap, ...] = ()
 
     def element_id(self, tab: str, key: str) -> str:
-        """A1111's element id of a control; the tab is part of it where several tabs show the script."""
+        """A1111's element id of a control; the tab is part of it where several tabs show the script.
+
+        Tabs that A1111 does not have always are part of it.
+        """
         title = re.sub(r"[^a-z_0-9]", "", re.sub(r"\s", "_", self.title.lower()))
-        prefix = f"script_{tab}_" if len(self.tabs) > 1 else "script_"
+        prefix = f"script_{tab}_" if len(self.tabs) > 1 or tab not in self.tabs else "script_"
         return f"{prefix}{title}_{key}"
 
     def defaults(self) -> tuple[JsonValue, ...]:

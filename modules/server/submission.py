@@ -5,13 +5,13 @@ from functools import cache
 
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
-from modules.generation.resolve import Catalogs, freeze_request, resolve
+from modules.generation.resolve import freeze_request, resolve
 from modules.server.errors import ForbiddenError
 from modules.server.identity import Principal
-from modules.services import Services
+from modules.services import Services, catalogs_of
 from modules.settings.options import describe_options
 
-__all__ = ["catalogs_of", "check_settings_allowed", "submit_request"]
+__all__ = ["check_settings_allowed", "submit_request"]
 
 _ADMIN_CATEGORIES = ("system", "hidden")
 _ADMIN_SECTIONS = ("saving-paths", "saving-to-dirs")
@@ -46,11 +46,6 @@ def submit_request(services: Services, request: GenerationRequest, caller: Princ
     if frozen.script_name:
         services.plugins.scripts.prepare(frozen, catalogs, services.settings.current)
     return services.jobs.submit(frozen, caller.name)
-
-
-def catalogs_of(services: Services) -> Catalogs:
-    """What is on disk, as the generation asks for it."""
-    return Catalogs(services.catalog, services.networks, services.styles, services.upscalers, services.faces)
 
 
 def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> None:

@@ -9,6 +9,7 @@ from modules.exceptions import WebuiError
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.services import Services
 from modules.webui.request_builder import AUTOMATIC
+from modules.webui.script_row import ScriptOffer
 
 __all__ = ["FormChoices", "native_size", "read_choices", "suggested_cfg_scale"]
 
@@ -21,6 +22,7 @@ class FormChoices:
         checkpoints: titles, as A1111 shows them ("name.safetensors [shorthash]").
         checkpoint: the one selected at first, "" when there is none.
         native_size: side in pixels for which that checkpoint was trained.
+        scripts: the scripts there are, and what they choose from.
         cfg_scale: what its notes suggest, else A1111's default.
     """
 
@@ -34,6 +36,7 @@ class FormChoices:
     clip_skip: int
     styles: tuple[str, ...]
     native_size: int
+    scripts: ScriptOffer
     cfg_scale: float = 7.0
 
 
@@ -58,6 +61,7 @@ def read_choices(services: Services) -> FormChoices:
         clip_skip=settings.CLIP_stop_at_last_layers,
         styles=tuple(services.styles.styles),
         native_size=native_size(services, checkpoint),
+        scripts=ScriptOffer(services),
         cfg_scale=suggested_cfg_scale(services, checkpoint),
     )
 

@@ -17,6 +17,7 @@ from modules.webui.generation_form import (
 from modules.webui.image_form import inpaint_controls, resize_controls, resize_mode_control
 from modules.webui.quick_settings import QuickSettings
 from modules.webui.result_panel import result_panel
+from modules.webui.script_row import script_row
 from modules.webui.start_form import StartForm
 from modules.webui.start_pictures import StartMode
 from modules.webui.tab import GenerationTab, new_form, prompt_area
@@ -59,6 +60,7 @@ def picture_tab(
             batch_controls(form)
             seed_controls(form, result.live)
             accordions |= {"enable": refiner_controls(form, choices)}
+            script_row(form, choices.scripts)
             override_controls(form)
     return GenerationTab(
         name, form, actions, result, accordions, picture=modes[0].field, modes=modes, start=start

@@ -8,6 +8,7 @@ from pydantic import JsonValue, ValidationError
 
 from modules.domain.request import GenerationRequest, Hires, ImageToImage, Refiner, SoftInpainting
 from modules.exceptions import RequestError
+from modules.webui.script_values import SCRIPT_KEY, chosen_script
 
 __all__ = [
     "AUTOMATIC",
@@ -42,6 +43,8 @@ _CONTROL_OF = {
     "sd_model_checkpoint": "setting_sd_model_checkpoint",
     "sd_vae": "setting_sd_vae",
     "CLIP_stop_at_last_layers": "setting_CLIP_stop_at_last_layers",
+    "script_name": SCRIPT_KEY,
+    "script_args": SCRIPT_KEY,
     "hires.upscaler": "hr_upscaler",
     "hires.scale": "hr_scale",
     "hires.resize_x": "hr_resize_x",
@@ -136,6 +139,7 @@ def build_request(
     """
     form = _Values(sent)
     extra_seed = form.flag("subseed_show")
+    script_name, script_args = chosen_script(sent)
     try:
         return GenerationRequest(
             prompt=form.text("prompt"),
@@ -156,6 +160,8 @@ def build_request(
             n_iter=form.whole("batch_count", 1),
             checkpoint=form.text("setting_sd_model_checkpoint") or None,
             override_settings=dict(overrides),
+            script_name=script_name,
+            script_args=script_args,
             hires=_hires(form) if pictures is None else None,
             refiner=_refiner(form),
             image_to_image=None if pictures is None else _image_to_image(form, pictures),

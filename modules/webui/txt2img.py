@@ -15,6 +15,7 @@ from modules.webui.generation_form import (
 )
 from modules.webui.quick_settings import QuickSettings
 from modules.webui.result_panel import result_panel
+from modules.webui.script_row import script_row
 from modules.webui.tab import GenerationTab, new_form, prompt_area
 
 __all__ = ["txt2img_tab"]
@@ -36,5 +37,6 @@ def txt2img_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
             guidance_controls(form, choices)
             seed_controls(form, result.live)
             accordions = {"hr": hires_controls(form, choices), "enable": refiner_controls(form, choices)}
+            script_row(form, choices.scripts)
             override_controls(form)
     return GenerationTab("txt2img", form, actions, result, accordions)

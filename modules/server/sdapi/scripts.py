@@ -12,8 +12,7 @@ from modules.exceptions import RequestError
 from modules.generation.scripts.catalog import ScriptCatalog
 from modules.generation.scripts.choices import script_choices
 from modules.server.sdapi.payloads import ImageToImagePayload, Payload
-from modules.server.submission import catalogs_of
-from modules.services import Services
+from modules.services import Services, catalogs_of
 
 __all__ = [
     "SOFT_INPAINTING",
