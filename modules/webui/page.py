@@ -18,6 +18,7 @@ from modules.webui.language import language_choice
 from modules.webui.merger import merger_tab
 from modules.webui.page_tools import add_page_tools
 from modules.webui.png_info import png_info_tab
+from modules.webui.quick_options import quick_options
 from modules.webui.quick_settings import quick_settings
 from modules.webui.settings import settings_tab
 from modules.webui.txt2img import txt2img_tab
@@ -56,7 +57,9 @@ def build_page(services: Services) -> gr.Blocks:
         delete_cache=(3600, UPLOADS_KEPT_SECONDS),
     ) as page:
         quick = quick_settings(
-            choices, lambda: language_choice(languages, services.settings.current.localization)
+            choices,
+            lambda: language_choice(languages, services.settings.current.localization),
+            lambda: quick_options(services.settings.current),
         )
         with gr.Tabs(elem_id="tabs", selected="txt2img") as tabs:
             generation = tuple(lay_out(choices, quick) for lay_out in (txt2img_tab, img2img_tab, inpaint_tab))

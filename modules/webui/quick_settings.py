@@ -4,10 +4,11 @@ They belong to the page and travel inside each request. Another visitor, another
 the API never sees them change.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import gradio as gr
+from gradio.components import Component
 
 from modules.webui.choices import FormChoices
 from modules.webui.form import Form
@@ -18,22 +19,40 @@ __all__ = ["QuickSettings", "quick_settings"]
 
 @dataclass(frozen=True)
 class QuickSettings:
-    """Components of the row; ``refresh`` reads the folders again."""
+    """Components of the row.
+
+    Attributes:
+        refresh: reads the folders again.
+        options: further settings by key, as the owner wants them at hand.
+    """
 
     checkpoint: gr.Dropdown
     vae: gr.Dropdown
     clip_skip: gr.Slider
     refresh: gr.Button
+    options: Mapping[str, Component] = field(default_factory=dict)
 
     def join(self, form: Form) -> None:
         """Let the row's values travel with a form."""
         form.add("setting_sd_model_checkpoint", self.checkpoint)
         form.add("setting_sd_vae", self.vae)
         form.add("setting_CLIP_stop_at_last_layers", self.clip_skip)
+        for key, component in self.options.items():
+            form.add(f"setting_{key}", component)
 
 
-def quick_settings(choices: FormChoices, language: Callable[[], object] = lambda: None) -> QuickSettings:
-    """Lay the row out; ``language`` makes the choice of the language in it."""
+def quick_settings(
+    choices: FormChoices,
+    language: Callable[[], object] = lambda: None,
+    more: Callable[[], Mapping[str, Component]] = dict,
+) -> QuickSettings:
+    """Lay the row out.
+
+    Args:
+        choices: what the lists offer.
+        language: makes the choice of the language in it.
+        more: makes further settings, in a row below; they are known by their keys.
+    """
     with gr.Row(elem_id="quicksettings"):
         gr.HTML(
             '<span class="brand-mark" aria-hidden="true"></span><span translate="no">Diffusion Studio</span>',
@@ -69,4 +88,7 @@ def quick_settings(choices: FormChoices, language: Callable[[], object] = lambda
         )
         language()
         icon_button("Dark or light", "theme", "theme_switch")
-    return QuickSettings(checkpoint, vae, clip_skip, refresh)
+    with gr.Row(elem_id="quicksettings_more") as row:
+        options = more()
+    row.visible = bool(options)
+    return QuickSettings(checkpoint, vae, clip_skip, refresh, options)

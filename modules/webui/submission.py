@@ -12,6 +12,7 @@ from modules.services import Services
 from modules.webui.batch import BatchFiles, batch_seed, output_overrides, with_png_info
 from modules.webui.mask_canvas import PictureReader
 from modules.webui.paste import read_overrides
+from modules.webui.quick_options import quick_overrides
 from modules.webui.request_builder import Pictures, build_request, control_of
 from modules.webui.start_pictures import Start, StartReader, mode_of
 from modules.webui.tab import GenerationTab
@@ -19,7 +20,6 @@ from modules.webui.tab import GenerationTab
 __all__ = ["Submitter"]
 
 REMEMBERED_TABS = 1000  # jobs of which the tab is known exactly
-_QUICK_OPTIONS = {"setting_sd_vae": "sd_vae", "setting_CLIP_stop_at_last_layers": "CLIP_stop_at_last_layers"}
 
 Values = Mapping[str, object]
 
@@ -93,12 +93,11 @@ class Submitter:
         values = dict(values)
         if start is not None and values.get("resize_tab") == "by":
             values |= _scaled(start.size, values.get("scale"))
-        overrides: dict[str, JsonValue] = dict(read_overrides(values.get("override_settings")))
-        for key, option in _QUICK_OPTIONS.items():
-            value = values.get(key)
-            if isinstance(value, (str, int, float)) and value != "":
-                overrides[option] = value
-        overrides |= extra or {}
+        overrides = {
+            **quick_overrides(values),
+            **read_overrides(values.get("override_settings")),
+            **(extra or {}),
+        }
         pictures: Pictures | None = None if start is None else start.pictures
         request = build_request(values, overrides=overrides, pictures=pictures)
         return self.submit_request(tab.name, request, owner)
