@@ -1,0 +1,95 @@
+"""The script row in a browser, over the whole product: a plot is asked for, made, shown with its legend."""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, expect
+
+from tests.browser.conftest import OpenPage, free_port, running_server
+from tests.browser.studio_page import Studio
+from tests.browser.test_product import EMBEDDED, redeemed
+
+SIDE = 64  # pixels of a cell: what is looked at is the plot, not the pictures
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, SimpleCookie]]:
+    """Address and session of a running studio with the embedded model."""
+    root, port = tmp_path_factory.mktemp("studio"), free_port()
+    models = root / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    for file in (EMBEDDED, EMBEDDED.with_suffix(".json")):
+        shutil.copyfile(file, models / file.name)
+    command = [sys.executable, "webui.py", "--data-dir", str(root), "--port", str(port), "--no-browser"]
+    with running_server(command, port, root / "log") as address:
+        link = re.search(r"http://\S+/login\?\S+", Path(root / "log").read_text("utf-8"))
+        assert link
+        yield address, redeemed(link.group())
+
+
+@pytest.fixture
+def studio(
+    product: tuple[str, SimpleCookie], profiles: Callable[..., BrowserContext], open_page: OpenPage
+) -> Studio:
+    address, cookies = product
+    profiles(phone=False, dark=False, name="scripts").add_cookies(
+        [{"name": name, "value": found.value, "url": address} for name, found in cookies.items()]
+    )
+    return Studio(open_page(address, profile="scripts"))
+
+
+def choose(studio: Studio, control: str, value: str) -> None:
+    box = studio.part(control).locator("input").first
+    box.click()
+    box.fill(value)
+    studio.page.get_by_role("option", name=value, exact=True).first.click()
+
+
+def tokens(studio: Studio, control: str) -> Locator:
+    return studio.part(control).locator(".token")
+
+
+def argument(name: str) -> str:
+    return f"#script_txt2img_xyz_plot_{name}"
+
+
+def test_a_plot_is_made_and_shown_with_its_legend(studio: Studio) -> None:
+    studio.write("a red apple")
+    for field, value in (("steps", 2), ("width", SIDE), ("height", SIDE), ("seed", 11)):
+        studio.set_number(field, value)
+    choose(studio, "#script_list", "X/Y/Z plot")
+    choose(studio, argument("x_type"), "Steps")
+    studio.part(argument("x_values")).locator("textarea, input").first.fill("1-2")
+    choose(studio, argument("y_type"), "Sampler")
+    expect(studio.part(argument("y_values"))).to_be_hidden()
+    studio.part(argument("fill_y_values_dropdown")).click()
+    expect(tokens(studio, argument("y_values_dropdown")).first).to_be_visible()
+    studio.part(argument("csv_mode")).locator("input").check()
+    written = studio.part(argument("y_values")).locator("textarea, input").first
+    expect(written).to_have_value(re.compile("Euler a,.*DDIM"))  # the list as text
+    written.fill("Euler, DDIM")
+    studio.generate()
+    studio.wait_for_picture()
+    pixels = studio.result_pixels()
+    assert pixels.shape[1] == 2 * SIDE + SIDE * 3 // 4  # two columns, and the names of the rows
+    assert pixels.shape[0] > 2 * SIDE  # two rows, and the names of the columns
+    assert "X Type: Steps" in studio.infotext
+    assert 'Y Values: "Euler, DDIM"' in studio.infotext
+
+
+def test_axes_swap_and_a_wrong_value_is_said_beside_the_list(studio: Studio) -> None:
+    choose(studio, "#script_list", "X/Y/Z plot")
+    values = studio.part(argument("x_values")).locator("textarea, input").first
+    values.fill("one, two")
+    studio.part(argument("xy_grid_swap_axes_button")).click()
+    expect(studio.part(argument("y_type")).locator("input").first).to_have_value("Seed")
+    expect(studio.part(argument("x_type")).locator("input").first).to_have_value("Nothing")
+    expect(studio.part(argument("y_values")).locator("textarea, input").first).to_have_value("one, two")
+    studio.generate()
+    studio.wait_until("failed")
+    expect(studio.page.locator("body")).to_contain_text("'one' is no whole number")
