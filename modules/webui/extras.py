@@ -18,7 +18,7 @@ def extras_tab(kit: PageKit) -> None:
     """Lay the tab out and wire it."""
     form = Form("extras")
     names = list(kit.services.upscalers.names(kit.services.settings.current))
-    with gr.Tab("Extras", id="extras", elem_id="tab_extras"), gr.Row():
+    with gr.Tab("Extras", id="extras", elem_id="tab_extras"), gr.Row(elem_id="extras_page"):
         with gr.Column(scale=1, min_width=320, elem_classes=["settings-pane"]):
             extras_sources(form)
             with gr.Accordion("Upscale", open=True, elem_id="extras_upscale"):

@@ -98,11 +98,11 @@ class ExtrasEvents:
                 said += _report(done) if count == 1 else []
                 if values["source"] != "directory" or values["show_results"]:
                     shown += self._published(done)
-                    yield list(shown), _progress(place + 1, count)
+                    yield _gallery(shown, count), _progress(place + 1, count)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the page says one sentence
             yield gr.skip(), "".join([*said, _alert(error)])
             return
-        yield list(shown), "".join(said) or _finished(interrupted=wishes.interrupt.is_set())
+        yield _gallery(shown, count), "".join(said) or _finished(interrupted=wishes.interrupt.is_set())
 
     def interrupt(self, request: gr.Request) -> None:
         """End the work of this visitor; what is finished stays."""
@@ -165,6 +165,11 @@ class ExtrasEvents:
         folder = self._uploads / secrets.token_urlsafe(16)
         folder.mkdir(parents=True)
         return [str(shutil.copyfile(saved.path, folder / saved.path.name)) for saved in done.saved]
+
+
+def _gallery(shown: list[str], count: int) -> gr.Gallery:
+    """The results: a single picture's first one large, those of a batch side by side."""
+    return gr.Gallery(list(shown), selected_index=0 if count == 1 and shown else None)
 
 
 def _report(done: ProcessedFile) -> list[str]:
