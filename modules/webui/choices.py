@@ -9,7 +9,7 @@ from modules.exceptions import WebuiError
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.services import Services
 from modules.webui.request_builder import AUTOMATIC
-from modules.webui.script_row import ScriptOffer
+from modules.webui.script_offer import ScriptOffer
 
 __all__ = ["FormChoices", "native_size", "read_choices", "suggested_cfg_scale"]
 

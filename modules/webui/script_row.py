@@ -11,29 +11,17 @@ from gradio.components import Component
 
 from modules.domain.axis_values import split_list, write_list
 from modules.domain.script import ArgumentSwap, ScriptArgument, ScriptDeclaration
-from modules.generation.scripts.choices import axis_choices, script_choices
-from modules.services import Services, catalogs_of
+from modules.generation.scripts.choices import axis_choices
 from modules.webui.form import Form
+from modules.webui.generation_form import icon_button
+from modules.webui.script_offer import ScriptOffer
 from modules.webui.script_values import NO_SCRIPT, SCRIPT_KEY, argument_key
 
-__all__ = ["ScriptOffer", "script_row"]
+__all__ = ["script_row"]
 
+_IN_A_ROW = 4  # an axis: what varies, its values as text and as a choice, and one to spare
+_BOXES_IN_A_ROW = 2
 _MAX_UPLOAD = 2 * 1024 * 1024  # bytes of a list of prompts
-
-
-@dataclass(frozen=True)
-class ScriptOffer:
-    """The scripts there are and the lists they choose from, read when they are asked for."""
-
-    services: Services
-
-    def declarations(self, kind: str) -> tuple[ScriptDeclaration, ...]:
-        """Scripts of txt2img or img2img."""
-        return self.services.plugins.scripts.declarations(kind)
-
-    def lists(self, kind: str) -> dict[str, tuple[str, ...]]:
-        """What may be chosen, by the names in the declarations."""
-        return script_choices(catalogs_of(self.services), self.services.settings.current, kind)
 
 
 def script_row(form: Form, offer: ScriptOffer) -> None:
@@ -82,18 +70,18 @@ class _Panel:
                         if control is not None:
                             controls[argument.key] = control
                         if argument.fill:
-                            fills[argument.key] = self._button(argument.fill, f"fill_{argument.key}")
+                            element = self.declaration.element_id(self.form.tab, f"fill_{argument.key}")
+                            fills[argument.key] = icon_button(argument.fill, "apply", element)
             if self.declaration.swaps:
                 with gr.Row():
                     for swap in self.declaration.swaps:
-                        self._wire_swap(swap, controls, self._button(swap.label, swap.key))
+                        element = self.declaration.element_id(self.form.tab, swap.key)
+                        button = gr.Button(swap.label, size="sm", elem_id=element, min_width=90)
+                        self._wire_swap(swap, controls, button)
         for argument in self.declaration.arguments:
             if argument.choices_by:
                 self._wire_choices(argument, controls, fills.get(argument.key))
         return panel
-
-    def _button(self, label: str, key: str) -> gr.Button:
-        return gr.Button(label, size="sm", elem_id=self.declaration.element_id(self.form.tab, key))
 
     def _control(self, argument: ScriptArgument, lists: Mapping[str, tuple[str, ...]]) -> Component | None:
         """The component of an argument; it joins the form unless it carries no value."""
@@ -204,7 +192,7 @@ def _rows(arguments: tuple[ScriptArgument, ...]) -> list[list[ScriptArgument]]:
         joins = last is not None and (
             heads.get(argument.key) == last.key or argument.kind == last.kind == "checkbox"
         )
-        if joins and len(rows[-1]) < 4:
+        if joins and len(rows[-1]) < (_BOXES_IN_A_ROW if argument.kind == "checkbox" else _IN_A_ROW):
             rows[-1].append(argument)
         else:
             rows.append([argument])
