@@ -23,7 +23,14 @@ class PostprocessingSettings(SettingsModel):
         8, "Tile overlap for ESRGAN upscalers.", UPSCALING, minimum=0, maximum=48, step=1
     )
     realesrgan_enabled_models: tuple[str, ...] = option(
-        ("R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"),
+        (
+            "R-ESRGAN 4x+",
+            "R-ESRGAN 4x+ Anime6B",
+            "R-ESRGAN 2x+",
+            "R-ESRGAN General 4xV3",
+            "R-ESRGAN General WDN 4xV3",
+            "R-ESRGAN AnimeVideo",
+        ),
         "Select which Real-ESRGAN models to show in the web UI.",
         UPSCALING,
     )
