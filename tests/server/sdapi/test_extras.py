@@ -3,8 +3,10 @@ import io
 
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from modules.imaging.metadata import encode_image
+from modules.networks.upscalers.compact import CompactNet
 from tests.server.sdapi.test_generate import picture
 from tests.server.studio import Studio
 
@@ -88,6 +90,64 @@ def test_impossible_wishes_are_refused(
     assert field in answer.text
 
 
-def test_upscalers_begin_with_the_plain_ones(studio: Studio) -> None:
-    names = [item["name"] for item in studio.get("/sdapi/v1/upscalers").json()]
-    assert names[:3] == ["None", "Lanczos", "Nearest"]
+def test_upscalers_begin_with_the_plain_ones_and_new_files_follow(studio: Studio) -> None:
+    def listed(path: str) -> list[dict[str, object]]:
+        body: list[dict[str, object]] = studio.get(path).json()
+        return body
+
+    models = studio.services.options.folders.models
+    for name in ("ESRGAN/2x_Mine.pth", "RealESRGAN/RealESRGAN_x4plus.pth"):
+        (models / name).parent.mkdir(parents=True)
+        (models / name).write_bytes(b"")
+    plain = {"model_name": None, "model_path": None, "model_url": None, "scale": 4}
+    mine = {"model_name": "ESRGAN_4x", "model_path": str(models / "ESRGAN/2x_Mine.pth"), "model_url": None}
+    items = listed("/sdapi/v1/upscalers")
+    assert items[:4] == [
+        *({"name": name, **plain} for name in ("None", "Lanczos", "Nearest")),
+        {"name": "2x_Mine", **mine, "scale": 2},
+    ]
+    path = str(models / "RealESRGAN/RealESRGAN_x4plus.pth")
+    assert items[4]["name"] == "R-ESRGAN 4x+"
+    assert listed("/sdapi/v1/realesrgan-models") == [{"name": "R-ESRGAN 4x+", "path": path, "scale": 4}]
+    assert listed("/sdapi/v1/face-restorers") == []
+
+
+def test_what_was_done_is_said_as_a1111_says_it(studio: Studio) -> None:
+    asked = {
+        "image": picture((16, 8)),
+        "resize_mode": 1,
+        "upscaling_resize_w": 32,
+        "upscaling_resize_h": 32,
+        "upscaler_1": "Lanczos",
+        "upscaler_2": "Nearest",
+        "extras_upscaler_2_visibility": 0.5,
+    }
+    said = (
+        "Postprocess upscale to: 32x32, Postprocess crop to: 32x32, Postprocess upscaler: Lanczos, "
+        "Postprocess upscaler 2: Nearest"
+    )
+    body = studio.post(SINGLE, asked).json()
+    assert body["html_info"] == f"<p>{said}</p>"
+    assert opened(body["image"]).info["postprocessing"] == said
+
+
+def test_pictures_are_enlarged_by_a_networks_file(studio: Studio) -> None:
+    folder = studio.services.options.folders.models / "ESRGAN"
+    folder.mkdir(parents=True)
+    save_file(CompactNet(4, 1, 2).state_dict(), folder / "Doubler.safetensors")
+    body = studio.post(SINGLE, {"image": picture((16, 8)), "upscaler_1": "doubler"}).json()
+    assert opened(body["image"]).size == (32, 16)
+
+
+def test_a_damaged_upscaler_is_told_by_its_name(studio: Studio) -> None:
+    folder = studio.services.options.folders.models / "ESRGAN"
+    folder.mkdir(parents=True)
+    (folder / "bad.safetensors").write_bytes(b"nothing")
+    answer = studio.post(SINGLE, {"image": picture((16, 8)), "upscaler_1": "bad"})
+    assert answer.status_code in range(400, 600)
+    assert "bad.safetensors" in answer.text
+
+
+def test_a_missing_face_restorer_says_which_file_to_put_where(studio: Studio) -> None:
+    answer = studio.post(SINGLE, {"image": picture((16, 8)), "codeformer_visibility": 1})
+    assert "codeformer-v0.1.0.pth into the folder models/Codeformer" in answer.text
