@@ -34,7 +34,7 @@ const build = () => {
       studio.make('div', { class: 'card-side' }, parts.picture, parts.replace, parts.facts),
       studio.make('div', {}, field(studio.text('Description'), parts.description), parts.forNetworks, parts.forCheckpoints, field(studio.text('Notes'), parts.notes), parts.tagBox, parts.metadataBox)),
     studio.make('footer', {}, studio.make('span', { class: 'gap' }), button(studio.text('Cancel'), () => dialog.close()), parts.save));
-  document.body.append(dialog);
+  studio.overlay(dialog);
 };
 const drawPicture = () => {
   const source = studio.cards.previewOf(card);

@@ -45,7 +45,7 @@ const offer = async (target) => {
   if (document.activeElement !== target || !found.length || found[0] === word) { close(); return; }
   if (!list) {
     list = studio.make('div', { class: 'studio-popover completion', popover: 'manual', role: 'listbox', id: 'completion', translate: 'no', 'aria-label': studio.text('Names that fit') });
-    document.body.append(list);
+    studio.overlay(list);
   }
   area = target;
   from = target.selectionStart - word.length;

@@ -41,8 +41,26 @@ const check = async () => {
   } finally { checking = false; }
 };
 
+/** The same answer; when its stream of events ends or breaks, somebody looks whether the server is there. */
+const watched = (answer) => {
+  if (!answer.body || !answer.headers.get('content-type')?.startsWith('text/event-stream')) return answer;
+  const reader = answer.body.getReader();
+  const body = new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) { controller.enqueue(value); return; }
+        controller.close();
+      } catch (error) { controller.error(error); }
+      check();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return new Response(body, answer);
+};
+
 window.fetch = async (...request) => {
-  try { return await realFetch(...request); }
+  try { return watched(await realFetch(...request)); }
   catch (error) {
     if (error.name !== 'AbortError') check();
     throw error;

@@ -36,6 +36,6 @@ window.studio = {
     link.click();
   },
   download(tab) {
-    document.getElementById(`${tab}_gallery`)?.querySelector('.live-root')?.parentElement.dispatchEvent(new Event('studio-download'));
+    document.getElementById(`${tab}_gallery`)?.querySelector('.live-root')?.dispatchEvent(new Event('studio-download', { bubbles: true }));
   },
 };

@@ -18,5 +18,5 @@ document.addEventListener('paste', (event) => {
   const field = file && [...document.querySelectorAll('.picture-field')].find((one) => one.offsetParent !== null);
   if (!field) return;
   event.preventDefault();
-  field.querySelector('.canvas-view').parentElement.dispatchEvent(new CustomEvent('studio-picture', { detail: file }));
+  field.querySelector('.canvas-view').dispatchEvent(new CustomEvent('studio-picture', { detail: file, bubbles: true }));
 });

@@ -14,6 +14,9 @@ studio.make = (tag, properties = {}, ...children) => {
   return element;
 };
 
+/** Put a dialog or popover where the page's styles reach it. */
+studio.overlay = (element) => (document.querySelector('.gradio-container main') || document.body).append(element);
+
 /** Ask our own server; an answer that is no success becomes an Error with its sentence. */
 studio.ask = async (method, path, body) => {
   let answer;
@@ -38,7 +41,7 @@ let sayings;
 studio.say = (sentence, kind = 'good') => {
   if (!sayings) {
     sayings = studio.make('div', { class: 'sayings', role: 'status', 'aria-live': 'polite' });
-    document.body.append(sayings);
+    studio.overlay(sayings);
   }
   [...sayings.children].find((note) => note.textContent === sentence)?.remove();
   const note = studio.make('p', { class: `saying ${kind}` }, sentence);

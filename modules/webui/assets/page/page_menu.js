@@ -29,7 +29,7 @@ const showKeys = () => {
     studio.make('header', {}, studio.make('h2', { id: 'shortcuts_title' }, studio.text('Keys')),
       studio.make('button', { type: 'button', class: 'dialog-close', 'aria-label': studio.text('Close'), onclick: () => keys.close() }, '✕')),
     studio.make('div', { class: 'shortcuts' }, shortcuts().map(([key, meaning]) => studio.make('div', {}, studio.make('span', {}, meaning), studio.make('kbd', { translate: 'no' }, key)))));
-  document.body.append(keys);
+  studio.overlay(keys);
   keys.showModal();
 };
 
@@ -61,7 +61,7 @@ document.addEventListener('click', async (event) => {
   if (!button) return;
   if (!menu) {
     menu = studio.make('div', { class: 'studio-popover page-menu', popover: 'auto', id: 'page_menu' });
-    document.body.append(menu);
+    studio.overlay(menu);
   }
   await fill();
   studio.openBeside(menu, button);

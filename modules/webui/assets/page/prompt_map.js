@@ -152,7 +152,7 @@ document.addEventListener('click', (event) => {
   if (!counter) return;
   if (!popover) {
     popover = studio.make('div', { class: 'studio-popover prompt-popover', popover: 'auto' });
-    document.body.append(popover);
+    studio.overlay(popover);
   }
   const box = counter.closest('.prompt-box');
   const before = popover.matches(':popover-open') && explained !== box.querySelector('textarea');

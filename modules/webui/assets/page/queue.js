@@ -132,7 +132,7 @@ document.addEventListener('click', (event) => {
     list = studio.make('ul', { class: 'queue-list' });
     panel = studio.make('div', { class: 'studio-popover queue-panel', popover: 'auto', id: 'queue_panel', role: 'dialog', 'aria-label': studio.text('Queue') },
       studio.make('h3', {}, studio.text('Queue')), list);
-    document.body.append(panel);
+    studio.overlay(panel);
   }
   studio.openBeside(panel, button);
   draw();

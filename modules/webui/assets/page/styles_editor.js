@@ -81,7 +81,7 @@ const build = () => {
       button(studio.text('Copy from the prompts'), copy),
       studio.make('span', { class: 'gap' }),
       parts.remove, parts.save, button(studio.text('Add to the prompts'), apply)));
-  document.body.append(dialog);
+  studio.overlay(dialog);
 };
 document.addEventListener('click', async (event) => {
   const opener = event.target.closest?.('button[id$="_styles_edit_button"]');
