@@ -140,6 +140,9 @@ def _sampler(plan: GenerationPlan, spec: SamplerSpec) -> dict[str, object]:
         "Pad conds": True if settings.pad_cond_uncond else None,
         "Pad conds v0": True if settings.pad_cond_uncond_v0 else None,
         "Noise Schedule": settings.sd_noise_schedule if settings.sd_noise_schedule != "Default" else None,
+        "Prediction type": settings.sd_prediction_type
+        if settings.sd_prediction_type != "Automatic"
+        else None,
         "Downcast alphas_cumprod": True if settings.use_downcasted_alpha_bar else None,
     }
 

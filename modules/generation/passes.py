@@ -133,7 +133,7 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
     denoiser = GuidedDenoiser(
         ModelView(
             of.key,
-            _prediction(of.model, spec, schedule),
+            _prediction(of, of.model, spec, schedule),
             of.prompts.conditioning,
             of.start.concat,
             edits_images=of.model.family.extra_channels == "edit",
@@ -288,9 +288,11 @@ def _guidance(of: ImagePass, spec: SamplerSpec) -> GuidanceOptions:
     )
 
 
-def _prediction(model: LoadedModel, spec: SamplerSpec, schedule: NoiseSchedule) -> Prediction:
+def _prediction(of: ImagePass, model: LoadedModel, spec: SamplerSpec, schedule: NoiseSchedule) -> Prediction:
     """What the network's output means; A1111's LCM takes every network for one that predicts noise."""
-    return prediction_for("epsilon" if spec.consistency else model.prediction, schedule)
+    said = of.settings.sd_prediction_type
+    kind = model.prediction if said == "Automatic" else said
+    return prediction_for("epsilon" if spec.consistency else kind, schedule)
 
 
 def _refiner_of(of: ImagePass) -> RefinerPlan | None:
@@ -323,7 +325,7 @@ def _refined_view(of: ImagePass, refiner: RefinerPlan) -> Generator[Effect, Answ
     model = yield from use_model(refiner.model)
     prompts = of.story.room.prompts.encode(model, refiner.model, of.plan, of.image, of.stage)
     spec = find_sampler(of.sampling.sampler)
-    prediction = _prediction(model, spec, schedule_in_force(model, of.settings))
+    prediction = _prediction(of, model, spec, schedule_in_force(model, of.settings))
     return ModelView(
         refiner.model,
         prediction,

@@ -104,6 +104,9 @@ class SamplerSettings(SettingsModel):
     sd_noise_schedule: Literal["Default", "Zero Terminal SNR"] = option(
         "Default", "Noise schedule for sampling", SAMPLER_PARAMETERS, infotext="Noise Schedule"
     )
+    sd_prediction_type: Literal["Automatic", "epsilon", "v"] = option(
+        "Automatic", "What the network predicts", SAMPLER_PARAMETERS, infotext="Prediction type"
+    )
     skip_early_cond: float = option(
         0.0,
         "Ignore negative prompt during early sampling",

@@ -65,6 +65,17 @@ def test_loras_beside_the_weights_give_nearly_the_same_picture(services: Service
     assert make(services, prompt=said, override_settings={"lora_functional": True}) != make(services)
 
 
+def test_what_the_network_predicts_may_be_said(services: Services) -> None:
+    usual = make(services, steps=1, override_settings={"enable_pnginfo": False})
+    same = {"enable_pnginfo": False, "sd_prediction_type": "epsilon"}
+    assert make(services, steps=1, override_settings=same) == usual
+    other = {"enable_pnginfo": False, "sd_prediction_type": "v"}
+    assert make(services, steps=1, override_settings=other) != usual
+    assert ", Prediction type: v" in infotext(
+        services, steps=1, override_settings={"sd_prediction_type": "v"}
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "first"), [((1024, 1024), (512, 512)), ((768, 512), (640, 448)), ((64, 64), (512, 512))]
 )
