@@ -12,9 +12,10 @@ from modules.checkpoints.upscalers import UPSCALER_FOLDERS, UpscalerCatalog
 from modules.conditioning.encoder import ConditioningCache
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
-from modules.exceptions import NotFoundError
+from modules.exceptions import NotFoundError, WebuiError
 from modules.generation.effects import StepEnd
 from modules.generation.engine import Engine
+from modules.generation.estimate import Estimator
 from modules.generation.job_run import RunKit
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
@@ -23,6 +24,7 @@ from modules.generation.preview import Preview, Previewer, PreviewMethod
 from modules.generation.prompts import PromptRoom
 from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.generation.runner import Runner
+from modules.generation.speed import SpeedLog
 from modules.generation.step_store import StepStore
 from modules.generation.story import StoryRoom
 from modules.history.history import History
@@ -82,6 +84,7 @@ def create_services(options: LaunchOptions) -> Services:
         JobBoard(),
         freeze=lambda request: freeze_request(request, settings.current),
         archive=history,
+        cost=lambda request: _expected_seconds(settings, catalogs, estimator, request),
     )
     small_vaes = SmallVaes(
         (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime
@@ -93,7 +96,13 @@ def create_services(options: LaunchOptions) -> Services:
         capacity=settings.current.sd_checkpoints_limit,
         depth_folder=folders.models / "midas",
     )
-    engine = Engine(models.use, batch_invariant=runtime.device.type == "cpu", at_work=jobs.hold)
+    estimator = Estimator(models, SpeedLog(folders.data / "speeds.json"))
+    engine = Engine(
+        models.use,
+        batch_invariant=runtime.device.type == "cpu",
+        at_work=jobs.hold,
+        speeds=estimator.speeds,
+    )
     previewer = Previewer(small_vaes)
 
     def draw(step: StepEnd, method: PreviewMethod) -> Preview | None:
@@ -127,6 +136,7 @@ def create_services(options: LaunchOptions) -> Services:
         history=history,
         blobs=blobs,
         models=models,
+        estimator=estimator,
         plugins=plugins,
         runner=runner,
     )
@@ -181,6 +191,16 @@ def _choose_checkpoint(wanted: str | None, settings: SettingsStore, catalog: Mod
         settings.update({"sd_model_checkpoint": catalog.find_checkpoint(wanted).title})
     except NotFoundError as error:
         log.warning("--ckpt: %s", error)
+
+
+def _expected_seconds(
+    settings: SettingsStore, catalogs: Catalogs, estimator: Estimator, request: GenerationRequest
+) -> float | None:
+    """Device time of a request, None when it is unknown or the request cannot be done."""
+    try:
+        return estimator.estimate(resolve(freeze_request(request, settings.current), catalogs)).seconds
+    except WebuiError:
+        return None
 
 
 def _load_first_model(

@@ -8,6 +8,7 @@ from modules.checkpoints.catalog import ModelCatalog
 from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.styles import StyleCatalog
+from modules.generation.estimate import Estimator
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
 from modules.generation.resolve import Catalogs
@@ -40,6 +41,7 @@ class Services:
         history: everything made and saved, searchable.
         blobs: uploaded pictures and results that are not kept.
         models: checkpoints in memory.
+        estimator: foresees what a job will need.
         plugins: extensions, and with them all scripts.
         runner: the engine thread that works off the queue.
     """
@@ -57,6 +59,7 @@ class Services:
     history: History
     blobs: BlobStore
     models: ModelPool
+    estimator: Estimator
     plugins: PluginManager
     runner: Runner
 

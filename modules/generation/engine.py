@@ -30,7 +30,7 @@ from modules.generation.effects import (
     UseModel,
 )
 
-__all__ = ["Engine", "ImageListener", "ImageTask"]
+__all__ = ["Engine", "ImageListener", "ImageTask", "Speeds"]
 
 # Seconds by which an owner may lag before weights are changed for him
 ADAPTER_SLACK = 1.0
@@ -68,6 +68,18 @@ class ImageListener(Protocol):
         ...
 
 
+class Speeds(Protocol):
+    """Learns how fast the device is."""
+
+    def row(self, checkpoint: str, cells: int, seconds: float) -> None:
+        """A U-Net row of so many latent cells took so long."""
+        ...
+
+    def picture(self, checkpoint: str, cells: int, seconds: float) -> None:
+        """Decoding a picture of so many latent cells took so long."""
+        ...
+
+
 @dataclass(eq=False)
 class ImageTask:
     """One running image. While ``paused`` it holds still and keeps all state."""
@@ -100,6 +112,7 @@ class Engine:
             depend on its neighbours. Batching pays on GPUs; a CPU is saturated by one image.
         max_rows: most rows of one network call.
         at_work: told before any work whose jobs it is for; nobody's when there is none.
+        speeds: learns how long calls and pictures take.
         clock: seconds, for sharing the device.
     """
 
@@ -110,12 +123,14 @@ class Engine:
         batch_invariant: bool,
         max_rows: int = 16,
         at_work: Callable[[Sequence[str]], None] = lambda _job_ids: None,
+        speeds: Speeds | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._use_model = use_model
         self._batch_invariant = batch_invariant
         self._rows = RowLimit(max_rows)
         self._at_work = at_work
+        self._speeds = speeds
         self._clock = clock
         self._time = DeviceTime()
         self._key: ModelKey | None = None
@@ -217,6 +232,8 @@ class Engine:
         if len(answers) != len(group):
             return [self._answers([task])[0] for task in group]
         self._rows.observe(_batch_signature(requests[0]), rows, seconds)
+        if self._speeds is not None:
+            self._speeds.row(requests[0].key.checkpoint, requests[0].x[0, 0].numel(), seconds / rows)
         return answers
 
     def _predict(self, requests: list[Predict]) -> list[Tensor]:
@@ -249,6 +266,9 @@ class Engine:
             return
         self._book(task, self._clock() - begun)
         if image is not None:
+            if self._speeds is not None and self._key is not None:
+                cells = image.latent[0, 0].numel()
+                self._speeds.picture(self._key.checkpoint, cells, self._clock() - begun)
             self._drop(task)
             task.listener.finished(task, image)
 

@@ -18,6 +18,10 @@ from modules.jobs.store import Job, JobStore, OwnedImage, job_from_row, owned_im
 __all__ = ["Job", "JobQueue", "Outcome", "OwnedImage"]
 
 DEFAULT_LIMIT = 500  # jobs waiting; more than a day's work of a desktop card
+_MEAN_SECONDS = (
+    "SELECT avg(device_seconds) AS mean FROM (SELECT device_seconds FROM jobs "
+    "WHERE state = 'done' ORDER BY sequence DESC LIMIT 20)"
+)
 MAX_CRASHES = 2  # a job that stopped the server twice would stop it for ever
 
 
@@ -238,6 +242,17 @@ class JobQueue:
         with self._store.transaction() as db:
             return _claim_order(db)
 
+    def ahead_of_next(self, owner: str) -> tuple[str, ...]:
+        """Ids of the waiting jobs that would come before one that the owner submitted now."""
+        with self._store.transaction() as db:
+            order = _claim_order(db, joining=owner)
+        return order[: order.index("")]
+
+    def mean_seconds(self) -> float | None:
+        """Device time of the latest jobs on average; None before the first."""
+        rows = self._store.rows(_MEAN_SECONDS)
+        return None if rows[0]["mean"] is None else float(rows[0]["mean"])
+
     def active(self) -> tuple[Job, ...]:
         """Jobs that have not ended, paused ones included, in order of submission."""
         rows = self._store.rows("SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY sequence")
@@ -279,10 +294,7 @@ class JobQueue:
     @staticmethod
     def _retry_after(db: sqlite3.Connection) -> int:
         """Seconds until a place may be free: what the latest jobs took on average."""
-        mean = db.execute(
-            "SELECT avg(device_seconds) FROM (SELECT device_seconds FROM jobs "
-            "WHERE state = 'done' ORDER BY sequence DESC LIMIT 20)"
-        ).fetchone()[0]
+        mean = db.execute(_MEAN_SECONDS).fetchone()["mean"]
         return round(min(max(mean or 10.0, 1.0), 300.0))
 
 
@@ -304,13 +316,18 @@ def _end(db: sqlite3.Connection, job_id: str, outcome: Outcome, now: float) -> b
     return changed.rowcount > 0
 
 
-def _claim_order(db: sqlite3.Connection, skip_owners: Collection[str] = ()) -> tuple[str, ...]:
+def _claim_order(
+    db: sqlite3.Connection, skip_owners: Collection[str] = (), joining: str | None = None
+) -> tuple[str, ...]:
+    """Ids in the order of being claimed; "" stands for a job that ``joining`` would submit now."""
     rows = db.execute(
         "SELECT id, owner FROM jobs WHERE state = 'queued' AND paused = 0 ORDER BY rank, sequence"
     ).fetchall()
     counts = db.execute("SELECT owner, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY owner")
     running = {row["owner"]: int(row["n"]) for row in counts}
     waiting = [Waiting(row["id"], row["owner"]) for row in rows if row["owner"] not in skip_owners]
+    if joining is not None:
+        waiting.append(Waiting("", joining))
     return claim_order(waiting, running, _used(db))
 
 

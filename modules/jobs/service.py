@@ -54,6 +54,7 @@ class JobService:
 
     Args:
         freeze: ends what depends on the moment of submitting: random seeds, current settings.
+        cost: expected device time of a request in seconds; None where it is not known.
         archive: keeps what jobs have made; None keeps nothing beyond the queue's own file.
     """
 
@@ -63,13 +64,16 @@ class JobService:
         board: JobBoard,
         freeze: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
         archive: PictureArchive | None = None,
+        cost: Callable[[GenerationRequest], float | None] = lambda _request: None,
     ) -> None:
         self._queue = queue
         self._board = board
         self._freeze = freeze
         self._archive = archive
+        self._cost = cost
         self._lock = threading.Lock()
         self._controls: dict[str, Control] = {}
+        self._costs: dict[str, float] = {}  # expected device seconds of jobs that have not ended
         self._looks: dict[str, float] = {}  # when a running job was last asked for, for those who poll
         self._work = threading.Event()
         self._work.set()  # the file may hold jobs from before
@@ -83,7 +87,12 @@ class JobService:
             QueueFullError: too many jobs are waiting.
         """
         payload = self._freeze(request).model_dump_json()
-        return self._submit(JobKind.GENERATE, payload, owner, request.image_count, request.steps)
+        job_id = self._submit(JobKind.GENERATE, payload, owner, request.image_count, request.steps)
+        cost = self._cost(request)
+        if cost is not None:
+            with self._lock:
+                self._costs[job_id] = cost
+        return job_id
 
     def submit_training(self, payload: str, owner: str) -> str:
         """Queue a training run; ``payload`` is its frozen configuration as JSON text.
@@ -145,11 +154,28 @@ class JobService:
             return self.view(job_id)
 
     def active(self, owner: str | None = None) -> tuple[JobView, ...]:
-        """Jobs that have not ended, of one owner or of all, oldest first."""
+        """Jobs that have not ended, of one owner or of all, oldest first; those that wait with their ETA."""
         views = self._board.active(owner)
         for view in views:
             self._look_at(view)
-        return views
+        if all(view.state is not JobState.QUEUED for view in views):
+            return views
+        etas = self._etas()
+        return tuple(
+            replace(view, eta_seconds=etas.get(view.id)) if view.state is JobState.QUEUED else view
+            for view in views
+        )
+
+    def forecast(self, owner: str) -> tuple[int, float | None]:
+        """Jobs before one that the owner submitted now, and seconds until it would begin if that is known.
+
+        Another owner's running job is not waited for: the device is shared step by step.
+        """
+        ahead = self._queue.ahead_of_next(owner)
+        running = [view for view in self._board.active(owner) if view.state is JobState.RUNNING]
+        waits = [*(view.eta_seconds for view in running), *(self._expected(job_id) for job_id in ahead)]
+        known = [seconds for seconds in waits if seconds is not None]
+        return len(waits), sum(known) if len(known) == len(waits) else None
 
     def latest(self, owner: str) -> JobView | None:
         """The owner's job that was submitted last, if it is still in memory."""
@@ -204,6 +230,23 @@ class JobService:
             self._board.update(job_id, state=self._queue.job(job_id).state)
             self._refresh_positions()
             self._work.set()
+
+    def move(self, job_id: str, place: int) -> None:
+        """Put a waiting job at a place among its owner's waiting jobs, 1 is first.
+
+        Raises:
+            NotFoundError: the job does not wait.
+        """
+        owner = self.view(job_id).owner
+        waiting = sorted(
+            (view for view in self._board.active(owner) if view.state is JobState.QUEUED),
+            key=lambda view: view.position,
+        )
+        others = [view.id for view in waiting if view.id != job_id]
+        if len(others) == len(waiting):
+            raise NotFoundError("job_id", "the job does not wait any more")
+        place = min(max(place, 1), len(waiting)) - 1
+        self.reorder(owner, [*others[:place], job_id, *others[place:]])
 
     def reorder(self, owner: str, job_ids: Sequence[str]) -> None:
         """Let the owner's waiting jobs swap places so that they come in the given order."""
@@ -331,6 +374,7 @@ class JobService:
         )
         with self._lock:
             self._controls.pop(job_id, None)
+            self._costs.pop(job_id, None)
             self._looks.pop(job_id, None)
         self._refresh_positions()
 
@@ -343,6 +387,25 @@ class JobService:
         with self._lock:
             if not self._board.view(job_id).state.is_final:
                 self._controls[job_id] = replace(self._controls.get(job_id, _NOTHING), **flags)
+
+    def _expected(self, job_id: str) -> float | None:
+        """Device time of a job: as foreseen when it was submitted, else as the latest jobs took."""
+        with self._lock:
+            known = self._costs.get(job_id)
+        return self._queue.mean_seconds() if known is None else known
+
+    def _etas(self) -> dict[str, float]:
+        """Seconds until each waiting job will have ended, as far as can be told."""
+        running = [view for view in self._board.active() if view.state is JobState.RUNNING]
+        clock: float | None = sum(view.eta_seconds or 0.0 for view in running)
+        etas: dict[str, float] = {}
+        for job_id in self._queue.pending():
+            cost = self._expected(job_id)
+            clock = None if cost is None or clock is None else clock + cost
+            if clock is None:
+                break
+            etas[job_id] = clock
+        return etas
 
     def _refresh_positions(self) -> None:
         for position, job_id in enumerate(self._queue.pending(), start=1):

@@ -28,6 +28,7 @@ from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
 from modules.server.startup import StartupTimes
 from modules.server.v1.downloads import downloads_router
+from modules.server.v1.estimate import estimate_router
 from modules.server.v1.history import history_router
 from modules.server.v1.jobs import jobs_router
 from modules.server.v1.networks import networks_router
@@ -92,6 +93,7 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         page_router(services),
         prompts_router(services),
         queue_router(services.jobs),
+        estimate_router(services),
         styles_router(services),
     ):
         app.include_router(router)

@@ -19,7 +19,10 @@ from modules.checkpoints.catalog import ModelCatalog
 from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.styles import StyleCatalog
+from modules.generation.effects import ModelKey
+from modules.generation.estimate import Estimator
 from modules.generation.postprocess import Postprocessor
+from modules.generation.speed import SpeedLog
 from modules.history.history import History
 from modules.imaging.blobs import BlobStore
 from modules.jobs.board import JobBoard
@@ -43,6 +46,10 @@ class NoModels:
 
     def __init__(self) -> None:
         self.unloaded = 0
+        self.runtime = Runtime(torch.device("cpu"))
+
+    def in_memory(self, key: ModelKey) -> None:
+        return None
 
     def unload(self) -> None:
         self.unloaded += 1
@@ -99,6 +106,7 @@ def open_studio(
     jobs = JobService(JobQueue(folders.data / "jobs.sqlite3", limit=limit), JobBoard(), archive=history)
     runner = StubRunner(jobs, folders.outputs, step_seconds=step_seconds)
     runtime = Runtime(torch.device("cpu"))
+    models = NoModels()
     upscalers = UpscalerCatalog(folders.models, catalog.store, runtime)
     faces = FaceRestorers(folders.models, catalog.store, runtime)
     services = Services(
@@ -116,7 +124,8 @@ def open_studio(
         jobs=jobs,
         history=history,
         blobs=BlobStore(folders.data / "blobs"),
-        models=cast("Any", NoModels()),
+        models=cast("Any", models),
+        estimator=Estimator(cast("Any", models), SpeedLog(folders.data / "speeds.json")),
         plugins=PluginManager(folders.extensions),
         runner=cast("Any", runner),
     )

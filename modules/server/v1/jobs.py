@@ -15,7 +15,7 @@ from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.server.submission import submit_request
 from modules.server.v1.events import job_events
-from modules.server.v1.models import JobModel, Order, Uploaded, job_model
+from modules.server.v1.models import JobModel, Order, Place, Uploaded, job_model
 from modules.services import Services
 
 __all__ = ["jobs_router"]
@@ -112,6 +112,12 @@ def _add_steering(router: APIRouter, services: Services) -> None:
     def reorder(order: Order, caller: Caller) -> list[JobModel]:
         """Let the caller's waiting jobs swap places; returns his active jobs."""
         jobs.reorder(caller.name, order.ids)
+        return [job_model(view) for view in jobs.active(caller.name)]
+
+    @router.post("/jobs/{job_id}/move")
+    def move(job_id: str, to: Place, caller: Caller) -> list[JobModel]:
+        """Put a waiting job at another place among the caller's; returns his active jobs."""
+        jobs.move(jobs.owned_view(job_id, caller.name).id, to.place)
         return [job_model(view) for view in jobs.active(caller.name)]
 
     @router.post("/jobs/{job_id}/pause")

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from modules.domain.job import JobState, JobView, ResultImage
 
-__all__ = ["ImageModel", "JobModel", "Order", "Uploaded", "image_model", "job_model"]
+__all__ = ["ImageModel", "JobModel", "Order", "Place", "Uploaded", "image_model", "job_model"]
 
 
 class ImageModel(BaseModel):
@@ -51,6 +51,12 @@ class Uploaded(BaseModel):
     id: str
     width: int
     height: int
+
+
+class Place(BaseModel):
+    """Where a waiting job is wanted."""
+
+    place: int = Field(ge=1, le=10_000, description="among the caller's waiting jobs, 1 is first")
 
 
 class Order(BaseModel):
