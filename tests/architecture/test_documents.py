@@ -15,7 +15,6 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 FOLDERS = "modules|tests|docs|scripts|configs|embeddings"  # in models/ lies what people put there
 PATH = re.compile(rf"`((?:{FOLDERS})/[\w./*-]*|(?:launch|webui)\.py|[\w-]+\.(?:toml|txt))`")
-MADE_AT_RUN_TIME = ("embedded.safetensors",)
 EXAMPLES = re.compile(r"<|\*")
 
 
@@ -31,7 +30,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_file_that_is_named_exists(path: Path) -> None:
-    named = {name for name in _names(path, PATH) if not name.endswith(MADE_AT_RUN_TIME)}
+    named = _names(path, PATH)
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
