@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from modules.jobs.log_context import JobFilter, JsonFormatter
 from modules.server.supervisor import Supervisor, is_supervised
 from modules.settings.launch import Folders, LaunchOptions
 
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_server(parser)
     _add_device(parser)
     parser.add_argument("--loglevel", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    parser.add_argument("--log-json", action="store_true", help="write the log as one JSON object a line")
     commands = parser.add_subparsers(dest="command", metavar="command")
     _add_users(commands.add_parser("users", help="add, list or remove users, make API tokens"))
     _add_history(commands.add_parser("history", help="make the index of all pictures again"))
@@ -168,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _start_logging("INFO")
         return COMMANDS[words[0]](words[1:])
     arguments = build_parser().parse_args(words)
-    _start_logging(arguments.loglevel.upper())
+    _start_logging(arguments.loglevel.upper(), as_json=arguments.log_json)
     options = launch_options(arguments)
     # the imports below follow the command: adding a user needs no page, a supervisor no torch
     if arguments.command == "users":
@@ -183,7 +185,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments, options.folders.data, options.folders.outputs, user_names(options.folders.data)
         )
     if not is_supervised():
-        return Supervisor((sys.executable, "-m", "modules.cli", *words)).run()
+        data = options.folders.data
+        command = (sys.executable, "-X", "faulthandler", "-m", "modules.cli", *words)
+        return Supervisor(command, crash_folder=data / "crashes", note=data / "queue.hands").run()
     from modules.app import run
 
     return run(options)
@@ -237,9 +241,12 @@ _HELP = {
 COMMANDS = {"generate": _generate, "verify": _verify, "train": _train, "verify-golden": _verify_golden}
 
 
-def _start_logging(level: str) -> None:
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level, format=form, stream=sys.stderr)
+def _start_logging(level: str, *, as_json: bool = False) -> None:
+    form = "%(asctime)s %(levelname)s %(name)s: %(job_text)s%(message)s"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(JobFilter())
+    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(form))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 if __name__ == "__main__":

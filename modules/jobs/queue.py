@@ -15,7 +15,7 @@ from modules.jobs.fairness import Waiting, claim_order, entry_charge
 from modules.jobs.hands import Hands
 from modules.jobs.store import Job, JobStore, OwnedImage, job_from_row, owned_image_from_row
 
-__all__ = ["Job", "JobQueue", "Outcome", "OwnedImage"]
+__all__ = ["Job", "JobQueue", "Outcome", "OwnedImage", "Totals"]
 
 DEFAULT_LIMIT = 500  # jobs waiting; more than a day's work of a desktop card
 _MEAN_SECONDS = (
@@ -34,6 +34,15 @@ class Outcome:
     error_kind: str = ""
     comments: tuple[str, ...] = ()
     info: str = ""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over all jobs: how many are in each state, pictures made, device seconds given."""
+
+    by_state: dict[str, int]
+    pictures: int
+    device_seconds: float
 
 
 class JobQueue:
@@ -247,6 +256,16 @@ class JobQueue:
         with self._store.transaction() as db:
             order = _claim_order(db, joining=owner)
         return order[: order.index("")]
+
+    def totals(self) -> Totals:
+        """Sums over all jobs, for monitoring."""
+        states = self._store.rows("SELECT state, count(*) AS n FROM jobs GROUP BY state")
+        sums = self._store.rows(
+            "SELECT (SELECT count(*) FROM images WHERE place >= 0) AS pictures, "
+            "(SELECT coalesce(sum(device_seconds), 0) FROM jobs) AS seconds"
+        )[0]
+        by_state = {row["state"]: int(row["n"]) for row in states}
+        return Totals(by_state, int(sums["pictures"]), float(sums["seconds"]))
 
     def mean_seconds(self) -> float | None:
         """Device time of the latest jobs on average; None before the first."""

@@ -10,7 +10,8 @@ from modules.domain.job import JobKind, JobState, JobView, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
 from modules.jobs.board import JobBoard, ViewChanges
-from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage
+from modules.jobs.log_context import note_jobs
+from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage, Totals
 
 __all__ = ["Control", "JobService", "PictureArchive"]
 
@@ -200,6 +201,10 @@ class JobService:
             return kept
         return found if kept is None else replace(found, image=replace(found.image, path=kept.image.path))
 
+    def totals(self) -> Totals:
+        """Sums over all jobs, for monitoring."""
+        return self._queue.totals()
+
     def interrupt(self, job_id: str) -> None:
         """Stop the job and keep what is finished. A job that has not begun is cancelled."""
         if not self._cancel_waiting(job_id) and self._queue.ask_to_stop(job_id, "interrupt"):
@@ -326,6 +331,7 @@ class JobService:
 
     def hold(self, job_ids: Sequence[str]) -> None:
         """Note whose work is being done now; if the server dies over it, they are suspected."""
+        note_jobs(job_ids)
         self._queue.hands.hold(job_ids)
 
     def blame_nobody(self) -> None:

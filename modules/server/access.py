@@ -19,6 +19,7 @@ from modules.server.accounts import AccountStore
 from modules.server.failure_limit import FailureLimit
 from modules.server.identity import LOCAL, Principal
 from modules.server.origins import OriginRule
+from modules.server.traffic import Traffic
 
 __all__ = ["Access", "HostRule", "LoginLinks", "Refusal", "is_loopback"]
 
@@ -119,6 +120,7 @@ class Access:
     max_body: int = 256 * 2**20  # a dozen large pictures as base64
     links: LoginLinks = field(default_factory=LoginLinks)
     failures: FailureLimit = field(default_factory=FailureLimit)
+    traffic: Traffic = field(default_factory=Traffic)
 
     @property
     def cookie(self) -> str:

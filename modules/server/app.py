@@ -13,6 +13,7 @@ from modules.server.health import health_router
 from modules.server.languages import languages_router
 from modules.server.lifecycle import Lifecycle
 from modules.server.login import login_router
+from modules.server.metrics import metrics_router
 from modules.server.middleware import GuardedApp
 from modules.server.sdapi.adapters import adapters_router
 from modules.server.sdapi.extras import extras_router
@@ -58,6 +59,7 @@ def create_app(
     """
     app = GuardedApp(access, title="Studio for Stable Diffusion", version=VERSION)
     app.include_router(login_router(access))
+    app.include_router(metrics_router(services, access.traffic))
     include_routes(app, services, startup or StartupTimes())
     if lifecycle is not None and services.options.api_server_stop:
         app.include_router(stopping_router(lifecycle))

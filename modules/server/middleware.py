@@ -65,7 +65,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         origin = self._allowed_origin(scope, headers)
-        exchange = _Exchange(receive, send, self._access.max_body, self._cors(scope, headers, origin))
+        exchange = _Exchange(receive, send, self._access, self._cors(scope, headers, origin))
         answer = self._refuse_at_the_door(scope, headers, origin) or self._identify(scope, headers)
         if isinstance(answer, Response):
             await _answer(answer, scope, exchange)
@@ -204,10 +204,11 @@ class _Exchange:
     the time taken, and puts the CORS headers that the administrator wants in place of Gradio's.
     """
 
-    def __init__(self, receive: Receive, send: Send, max_body: int, cors: Mapping[str, str]) -> None:
+    def __init__(self, receive: Receive, send: Send, access: Access, cors: Mapping[str, str]) -> None:
         self._receive = receive
         self._send = send
-        self._left = max_body
+        self._left = access.max_body
+        self._answered = access.traffic.answered
         self._cors = cors
         self._started = time.perf_counter()
         self.has_started = False
@@ -239,6 +240,8 @@ class _Exchange:
                 headers.setdefault(name, value)
             for name, value in self._cors.items():
                 headers[name] = value
-            headers["x-process-time"] = f"{time.perf_counter() - self._started:.4f}"
+            seconds = time.perf_counter() - self._started
+            headers["x-process-time"] = f"{seconds:.4f}"
+            self._answered(message["status"], seconds)
             message = {**message, "headers": headers.raw}
         await self._send(message)

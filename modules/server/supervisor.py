@@ -8,10 +8,16 @@ import logging
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
+from modules.server.crash_report import write_report
 from modules.server.lifecycle import EXIT_REFUSED, EXIT_RESTART, EXIT_STOPPED
 
 __all__ = ["Supervisor", "is_restarted", "is_supervised"]
@@ -41,6 +47,8 @@ class Supervisor:
         steady_seconds: a server that ran so long had started properly.
         max_quick_failures: crashes in a row, each sooner than that, after which it is given up.
         pause: seconds before a restart.
+        crash_folder: where reports of crashes go; None writes none.
+        note: file in which the engine notes whose work it does, for the reports.
     """
 
     def __init__(
@@ -51,12 +59,17 @@ class Supervisor:
         steady_seconds: float = 60.0,
         max_quick_failures: int = 3,
         pause: float = 0.5,
+        crash_folder: Path | None = None,
+        note: Path = Path("queue.hands"),
     ) -> None:
         self._command = tuple(command)
         self._environment = dict(os.environ if environment is None else environment)
         self._steady_seconds = steady_seconds
         self._max_quick_failures = max_quick_failures
         self._pause = pause
+        self._crash_folder = crash_folder
+        self._note = note
+        self._last_words: deque[str] = deque(maxlen=200)
         self._child: subprocess.Popen[bytes] | None = None
         self._stop_signals = 0
 
@@ -80,10 +93,12 @@ class Supervisor:
             steady = time.monotonic() - started >= self._steady_seconds
             quick_failures = 0 if steady or status == EXIT_RESTART else quick_failures + 1
             if quick_failures >= self._max_quick_failures:
+                self._report(status, time.monotonic() - started)
                 log.error("the server ended %d times soon after its start; giving up", quick_failures)
                 return status if status > 0 else 1
             if status != EXIT_RESTART:
                 log.error("the server ended unexpectedly (%s); starting it again", _described(status))
+                self._report(status, time.monotonic() - started)
                 time.sleep(self._pause)
 
     def _run_once(self, starts: int) -> int:
@@ -91,15 +106,39 @@ class Supervisor:
         # The server ends when this pipe closes, so it cannot outlive its supervisor. In a session of its
         # own it hears Ctrl+C from us alone, once, instead of from the terminal too.
         with subprocess.Popen(
-            self._command, env=environment, stdin=subprocess.PIPE, start_new_session=True
+            self._command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         ) as child:
             self._child = child
+            listener = threading.Thread(target=self._listen, args=(child,), daemon=True)
+            listener.start()
             if self._stop_signals:
                 _ask_to_stop(child)
             try:
                 return self._wait(child)
             finally:
                 self._child = None
+                listener.join(5)
+
+    def _listen(self, child: subprocess.Popen[bytes]) -> None:
+        """Hand on what the server says, and remember the last of it."""
+        self._last_words.clear()
+        for line in child.stderr or ():
+            self._last_words.append(line.decode("utf-8", "replace"))
+            with suppress(OSError, ValueError):  # nobody may be listening to us any more
+                sys.stderr.buffer.write(line)
+                sys.stderr.buffer.flush()
+
+    def _report(self, status: int, seconds: float) -> None:
+        if self._crash_folder is None:
+            return
+        words = list(self._last_words)
+        path = write_report(self._crash_folder, _described(status), seconds, self._note, words)
+        if path is not None:
+            log.error("what is known of it is in %s", path)
 
     def _wait(self, child: subprocess.Popen[bytes]) -> int:
         deadline: float | None = None
