@@ -14,7 +14,7 @@ from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.extras import ExtrasRequest, Upscaling
 from modules.domain.infotext import format_infotext
-from modules.exceptions import QueueFullError, RequestError
+from modules.exceptions import JobInterrupted, QueueFullError, RequestError
 from modules.imaging.crops import auto_sized_crop, flipped_copies, focal_crop, split_oversized
 from modules.imaging.decode import MAX_PIXELS
 from modules.imaging.upscale import upscale
@@ -107,6 +107,8 @@ class Postprocessor:
         """
         self.check(asked, settings)
         with self._turn():
+            if stop():
+                raise JobInterrupted("stopped")
             work = _Work([image], target=image.size)
             if asked.upscaling is not None:
                 self._upscale(work, asked.upscaling, settings, stop)

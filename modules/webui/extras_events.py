@@ -86,19 +86,19 @@ class ExtrasEvents:
         said: list[str] = []
         try:
             work = self._work(values, owner, wishes)
+            shows = values["source"] != "directory" or bool(values["show_results"])
             count, sources = self._sources(values, owner, reads_folders=is_admin(request))
             for place, source in enumerate(sources):
                 yield gr.skip(), _progress(place, count)
                 done = self._one(source, work)
-                if wishes.interrupt.is_set():
-                    break
                 if not isinstance(done, ProcessedFile):
                     said.append(done)
-                    continue
-                said += _report(done) if count == 1 else []
-                if values["source"] != "directory" or values["show_results"]:
-                    shown += self._published(done)
-                    yield _gallery(shown, count), _progress(place + 1, count)
+                else:
+                    said += _report(done) if count == 1 else []
+                    shown += self._published(done) if shows else []
+                yield _gallery(shown, count), _progress(place + 1, count)
+                if wishes.interrupt.is_set():
+                    break
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the page says one sentence
             yield gr.skip(), "".join([*said, _alert(error)])
             return
@@ -145,7 +145,7 @@ class ExtrasEvents:
         """One picture. In a batch: what is said of one that cannot be worked on; "" of a skipped one."""
         work.wishes.skip.clear()
         try:
-            return self._files.process(
+            done = self._files.process(
                 source.content,
                 work.asked,
                 work.settings,
@@ -159,6 +159,9 @@ class ExtrasEvents:
             if not source.name:
                 raise
             return f'<p translate="no">{escape(source.name)}</p>{_alert(error)}'
+        files = [saved.path for saved in done.saved]
+        self._services.history.keep(files, work.owner, done.infotext, source=source.content)
+        return done
 
     def _published(self, done: ProcessedFile) -> list[str]:
         """Copies of the results where the browser may fetch them, under a name that nobody can guess."""
@@ -167,9 +170,9 @@ class ExtrasEvents:
         return [str(shutil.copyfile(saved.path, folder / saved.path.name)) for saved in done.saved]
 
 
-def _gallery(shown: list[str], count: int) -> gr.Gallery:
+def _gallery(shown: list[str], count: int) -> object:
     """The results: a single picture's first one large, those of a batch side by side."""
-    return gr.Gallery(list(shown), selected_index=0 if count == 1 and shown else None)
+    return gr.update(value=list(shown), selected_index=0 if count == 1 and shown else None)
 
 
 def _report(done: ProcessedFile) -> list[str]:
