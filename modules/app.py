@@ -29,6 +29,7 @@ from modules.generation.step_store import StepStore
 from modules.generation.story import StoryRoom
 from modules.history.history import History
 from modules.imaging.blobs import BlobStore
+from modules.imaging.files import remove_leftovers
 from modules.imaging.writer import ImageWriter
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
@@ -64,6 +65,8 @@ def create_services(options: LaunchOptions) -> Services:
     """Build everything but the HTTP server. The runner is not started yet."""
     folders = options.folders
     _make_folders(folders)
+    for folder in (folders.outputs, folders.data):
+        remove_leftovers(folder)
     configure_process(options.threads)
     runtime = choose_runtime(options.device, options.precision, attention=options.attention)
     settings = SettingsStore(folders.data / "config.json")

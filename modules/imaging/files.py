@@ -3,13 +3,16 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
+import time
 from pathlib import Path
 
 from modules.exceptions import StorageError
 
-__all__ = ["make_folder", "storage_error", "write_new", "write_replacing"]
+__all__ = ["make_folder", "remove_leftovers", "storage_error", "write_new", "write_replacing"]
 
+_TEMPORARY = re.compile(r"\.(?:[0-9a-f]{16}|[\w.-]+\.json\.\w{8})\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
@@ -62,6 +65,26 @@ def write_replacing(path: Path, content: bytes) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+def remove_leftovers(root: Path, *, older_than: float = 60.0) -> int:
+    """Remove what writers that were killed have left below a folder; returns how many files that were.
+
+    Args:
+        root: the folder; it may be missing.
+        older_than: seconds; younger ones may be another process's work in progress.
+    """
+    limit, removed = time.time() - older_than, 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if not _TEMPORARY.fullmatch(name):
+                continue
+            path = Path(folder, name)
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime <= limit:
+                    path.unlink()
+                    removed += 1
+    return removed
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
