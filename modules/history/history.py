@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import secrets
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from modules.history.picture import HistoryPicture, NewPicture, PictureKind
 from modules.history.rebuild import known_results, picture_kind, rebuild, request_sources
 from modules.imaging.decode import open_image
 from modules.imaging.files import make_folder
+from modules.imaging.metadata import read_metadata
 from modules.imaging.thumbnail import thumbnail_webp
 from modules.jobs.results import stored_results
 from modules.jobs.store import Job, OwnedImage
@@ -135,6 +137,23 @@ class History:
                 sources=tuple(source for source in sources if source != digest),
             )
         )
+
+    def keep(self, paths: Sequence[Path], owner: str, infotext: str, *, source: bytes) -> None:
+        """Take in files that were made from another one without a job; as :meth:`record` it only logs.
+
+        Args:
+            paths: what was saved.
+            owner: who made it.
+            infotext: what was done; it counts where a file carries no parameters.
+            source: content of the file that they were made from.
+        """
+        digest = hashlib.sha256(source).hexdigest()
+        for path in paths:
+            try:
+                text = read_metadata(path).infotext or infotext
+                self.add(path, owner, text, id=secrets.token_urlsafe(16), sources=(digest,))
+            except (sqlite3.Error, OSError, RequestError) as error:
+                log.warning("a picture is missing in the history: %s", error)
 
     def find(self, image_id: str) -> OwnedImage | None:
         """A picture of any owner by its unguessable id, its file where it lies now; None when unknown."""

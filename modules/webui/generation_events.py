@@ -32,7 +32,7 @@ from modules.webui.start_pictures import StartMode, copied_picture, mode_of
 from modules.webui.submission import Submitter
 from modules.webui.tab import GenerationTab
 
-__all__ = ["GenerationEvents"]
+__all__ = ["GenerationEvents", "form_updates"]
 
 REMEMBERED_JOBS = 20  # how far back a fresh page looks for the last job of each tab
 _NOT_SENT = frozenset(
@@ -179,7 +179,7 @@ class GenerationEvents:
                 values |= {"width": image.width, "height": image.height}
             if target.picture:
                 values |= {target.picture: {"image": picture}, "mode": target.modes[0].name}
-            return [*_updates(target, values), gr.Tabs(selected=target.name)]
+            return [*form_updates(target, values), gr.Tabs(selected=target.name)]
 
         return send
 
@@ -240,10 +240,10 @@ class GenerationEvents:
 
     def fill(self, tab: GenerationTab, text: str) -> list[object]:
         """Outputs that fill a tab's form and open its accordions by an infotext."""
-        return _updates(tab, self._values(text))
+        return form_updates(tab, self._values(text))
 
 
-def _updates(tab: GenerationTab, values: dict[str, object]) -> list[object]:
+def form_updates(tab: GenerationTab, values: dict[str, object]) -> list[object]:
     """Outputs for all components of the form and then its accordions."""
     changes: dict[str, object] = {}
     for key, value in values.items():

@@ -11,6 +11,7 @@ from modules.webui.choices import read_choices
 from modules.webui.extensions import extensions_tab
 from modules.webui.extras import extras_tab
 from modules.webui.generation_events import GenerationEvents
+from modules.webui.history import history_tab
 from modules.webui.img2img import img2img_tab
 from modules.webui.inpaint import inpaint_tab
 from modules.webui.kit import PageKit
@@ -33,6 +34,7 @@ UPLOADS_KEPT_SECONDS = 24 * 3600  # a form left open over night keeps its pictur
 TOOL_TABS: tuple[Callable[[PageKit], None], ...] = (
     extras_tab,
     png_info_tab,
+    history_tab,
     merger_tab,
     settings_tab,
     extensions_tab,

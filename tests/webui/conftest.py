@@ -32,6 +32,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     made = fake_services(tmp_path)
     yield made
     made.jobs.close()
+    made.history.close()
 
 
 @pytest.fixture
