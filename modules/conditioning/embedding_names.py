@@ -10,7 +10,7 @@ from modules.adapters.textual_inversion import Embedding, EmbeddingSource
 from modules.conditioning.tokenizer import ClipTokenizer
 from modules.exceptions import AdapterError
 
-__all__ = ["EmbeddingNames", "EncoderShape", "missing_embeddings"]
+__all__ = ["EmbeddingNames", "EncoderShape", "missing_embeddings", "missing_reported_embeddings"]
 
 _EXPLICIT = re.compile(r"\bembedding:([^\s,:|()\[\]<>]+)")  # how ComfyUI's prompts name one
 
@@ -34,6 +34,23 @@ def missing_embeddings(text: str, sources: Iterable[EmbeddingSource]) -> tuple[s
     known = {name.lower() for source in sources for name in source.names()} if named else set()
     missing = sorted(name for name in named if not any(name.lower().startswith(one) for one in known))
     return tuple(f'There is no embedding "{name}"; its name was taken as plain text.' for name in missing)
+
+
+def missing_reported_embeddings(reported: str, known: Iterable[str], loras: Iterable[str]) -> tuple[str, ...]:
+    """Embeddings that made a picture and are not here, so that their names would be plain words.
+
+    Args:
+        reported: the picture's parameter ``TI hashes``, ``name: hash, name: hash``.
+        known: embeddings that are here.
+        loras: LoRA-like files that are here; one may bring an embedding, whose hash is then its name.
+    """
+    here, bundles = {name.lower() for name in known}, {name.lower() for name in loras}
+    pairs = (entry.rpartition(":") for entry in reported.strip('"').split(","))
+    return tuple(
+        name.strip()
+        for name, _, digest in pairs
+        if name.strip() and name.strip().lower() not in here and digest.strip().lower() not in bundles
+    )
 
 
 class EmbeddingNames:

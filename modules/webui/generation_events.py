@@ -10,6 +10,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from modules.conditioning.embedding_names import missing_reported_embeddings
+from modules.domain.infotext import parse_infotext
 from modules.domain.job import JobState, JobView
 from modules.exceptions import NotFoundError, WebuiError
 from modules.imaging.metadata import read_infotext
@@ -240,6 +242,13 @@ class GenerationEvents:
 
     def fill(self, tab: GenerationTab, text: str) -> list[object]:
         """Outputs that fill a tab's form and open its accordions by an infotext."""
+        missing = missing_reported_embeddings(
+            str(parse_infotext(text).get("TI hashes", "")),
+            self._services.embeddings.names(),
+            (file.name for file in self._services.networks.loras()),
+        )
+        if missing:
+            gr.Warning(f"These parameters need embeddings that are not here: {', '.join(missing)}.")
         return form_updates(tab, self._values(text))
 
 

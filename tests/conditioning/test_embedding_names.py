@@ -5,7 +5,12 @@ import torch
 
 from modules.adapters.embedding_files import EmbeddingContent
 from modules.adapters.textual_inversion import Embedding
-from modules.conditioning.embedding_names import EmbeddingNames, EncoderShape, missing_embeddings
+from modules.conditioning.embedding_names import (
+    EmbeddingNames,
+    EncoderShape,
+    missing_embeddings,
+    missing_reported_embeddings,
+)
 from modules.conditioning.tokenizer import clip_tokenizer
 from modules.exceptions import AdapterError
 
@@ -76,3 +81,18 @@ def test_without_a_model_every_embedding_matches() -> None:
 def test_only_what_calls_itself_an_embedding_can_be_missed(text: str, missing: tuple[str, ...]) -> None:
     sentences = missing_embeddings(text, [Source({"good": 16})])
     assert [sentence.split('"')[1] for sentence in sentences] == list(missing)
+
+
+@pytest.mark.parametrize(
+    ("reported", "missing"),
+    [
+        ("", ()),
+        ("good: 1234567890ab", ()),
+        ('"Good: 1234567890ab, gone: 1234567890ab"', ("gone",)),
+        ("inside: pack, lost: other", ("lost",)),
+    ],
+)
+def test_embeddings_that_made_a_picture_are_missed_unless_a_lora_brings_them(
+    reported: str, missing: tuple[str, ...]
+) -> None:
+    assert missing_reported_embeddings(reported, ["good"], ["Pack"]) == missing

@@ -222,6 +222,17 @@ def test_paste_reads_the_prompt_or_the_last_picture(page: Page) -> None:
     assert page.filled(page.txt2img, paste("", visitor("ann")))["steps"] == 9
 
 
+def test_embeddings_of_pasted_parameters_that_are_not_here_are_named(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("modules.webui.generation_events.gr.Warning", told.append)
+    text = 'a gone cat\nSteps: 3, Sampler: Euler, Seed: 1, Size: 64x64, TI hashes: "gone: 1234567890ab"'
+    page.events.paste(page.txt2img)(text, visitor("ann"))
+    (sentence,) = told
+    assert "gone" in sentence
+
+
 def test_a_pasted_number_beyond_the_slider_stretches_it(page: Page) -> None:
     text = "a cat\nSteps: 400, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64"
     outputs = page.events.paste(page.txt2img)(text, visitor("ann"))
