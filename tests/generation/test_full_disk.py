@@ -1,0 +1,39 @@
+"""A disk that is full costs the picture that could not be saved, and nothing else."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from modules.domain.job import JobState, JobView
+from modules.domain.request import GenerationRequest
+from modules.imaging import files
+from modules.services import Services
+
+REQUEST = GenerationRequest(prompt="a cat", seed=5, steps=1, width=64, height=64, checkpoint="tiny-sd1")
+
+
+def made(services: Services) -> JobView:
+    return services.jobs.wait(services.jobs.submit(REQUEST, "ann"), 120)
+
+
+def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_temporary", full)
+        failed = made(services)
+    assert failed.state is JobState.FAILED
+    assert failed.error_kind == "StorageError"
+    assert failed.error is not None
+    assert failed.error.startswith("The disk is full: ")
+    assert failed.error.count(". ") == 1  # what happened, and what to do
+    assert str(services.options.folders.outputs) not in failed.error
+    assert not list(services.options.folders.outputs.rglob("*.tmp"))
+
+    view = made(services)
+    assert view.state is JobState.DONE
+    assert Path(view.images[0].path).read_bytes().startswith(b"\x89PNG")
