@@ -28,6 +28,8 @@ HARMLESS = (
     "Method not implemented",
     "net::ERR_ABORTED",
     "Failed to fetch",
+    "net::ERR_CONNECTION_REFUSED",  # a server that the test has stopped
+    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
     "status of 422",  # a refused value is told beside its field
 )
 
@@ -57,11 +59,8 @@ def running_server(command: list[str], port: int, log: Path) -> Iterator[str]:
         server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
         try:
             address = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + START_SECONDS
-            while not _answers(f"{address}/"):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the server did not start:\n{log.read_text('utf-8')[-3000:]}")
-                time.sleep(0.2)
+            if not wait_for_server(f"{address}/", lambda: server.poll() is None):
+                pytest.fail(f"the server did not start:\n{log.read_text('utf-8')[-3000:]}")
             yield address
         finally:
             server.terminate()
@@ -70,6 +69,16 @@ def running_server(command: list[str], port: int, log: Path) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def wait_for_server(address: str, is_alive: Callable[[], bool] = lambda: True) -> bool:
+    """Whether a server answers before it dies or the time is over."""
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(address):
+        if not is_alive() or time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _answers(address: str) -> bool:
@@ -96,9 +105,15 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def painted_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def painted_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the page that :func:`painted_url` serves."""
+    return tmp_path_factory.mktemp("painted")
+
+
+@pytest.fixture(scope="session")
+def painted_url(painted_root: Path) -> Iterator[str]:
     """The page over a runner that paints 20 steps a second."""
-    root, port = tmp_path_factory.mktemp("painted"), free_port()
+    root, port = painted_root, free_port()
     script = str(Path(__file__).parent / "painted_server.py")
     with running_server(
         [sys.executable, script, str(port), str(root), "0.05"], port, root / "log"

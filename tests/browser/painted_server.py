@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -12,7 +13,7 @@ from modules.server.app import include_routes
 from modules.server.identity import LOCAL
 from modules.server.startup import StartupTimes
 from modules.webui.mount import mount
-from tests.webui.fake_services import PaintingRunner, fake_services
+from tests.webui.fake_services import MemoryBlobs, PaintingRunner, fake_services
 
 
 def serve(port: int, root: Path, step_seconds: float) -> None:
@@ -27,7 +28,13 @@ def serve(port: int, root: Path, step_seconds: float) -> None:
 
     include_routes(app, services, StartupTimes())
     mount(app, services)
-    PaintingRunner(services.jobs, services.options.folders.outputs, step_seconds=step_seconds).start()
+    services.jobs.recover()
+    PaintingRunner(
+        services.jobs,
+        services.options.folders.outputs,
+        step_seconds=step_seconds,
+        blobs=cast("MemoryBlobs", services.blobs),
+    ).start()
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 

@@ -1,7 +1,10 @@
 """What a person does on the page, in words."""
 
+import io
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import Locator, Page
 
 __all__ = ["Studio"]
@@ -21,7 +24,13 @@ class Studio:
         return Studio(self.page, tab)
 
     def part(self, name: str) -> Locator:
-        return self.page.locator(f"#{self.tab}_{name}")
+        """A part of the tab by its id without the tab, or by its whole id with a ``#``."""
+        return self.page.locator(name if name.startswith("#") else f"#{self.tab}_{name}")
+
+    def open_mode(self, name: str) -> None:
+        """Go to one of the modes of img2img."""
+        self.part("#mode_img2img").get_by_role("tab", name=name, exact=True).click()
+        self.page.wait_for_selector(f'#img2img_page[data-mode="{name}"]')
 
     def write(self, text: str, field: str = "prompt") -> None:
         self.part(field).locator("textarea").fill(text)
@@ -102,7 +111,9 @@ class Studio:
 
     def stroke(self, points: list[tuple[float, float]], field: str = "image") -> None:
         """Draw with the mouse; points are parts of the picture's width and height, 0..1."""
-        box = self.part(field).locator(".canvas-stage").bounding_box()
+        stage = self.part(field).locator(".canvas-stage")
+        stage.scroll_into_view_if_needed()
+        box = stage.bounding_box()
         assert box is not None
         at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
         self.page.mouse.move(*at[0])
@@ -113,7 +124,7 @@ class Studio:
 
     def put_picture(self, path: str, field: str = "image") -> None:
         place = self.part(field)
-        place.locator("input[type=file]").set_input_files(path)
+        place.locator(".dropzone input[type=file]").set_input_files(path)
         place.locator('.canvas-view[data-ready="true"]').wait_for()
         self.page.wait_for_timeout(300)  # the upload behind the picture that is shown already
 
@@ -123,17 +134,25 @@ class Studio:
 
     def painted(self, field: str = "image") -> list[tuple[int, int]]:
         """Pixels (x, y) of the drawing that will count as mask."""
-        canvas = self.part(field).locator("canvas")
-        width = int(canvas.evaluate("(canvas) => canvas.width"))
-        found = canvas.evaluate(
-            """(canvas) => {
-                const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        width, found = (
+            self.part(field)
+            .locator(".canvas-view")
+            .evaluate(
+                """(view) => {
+                const { width, height, pen } = view.field.drawing;
+                const { data } = pen.getImageData(0, 0, width, height);
                 const found = [];
                 for (let i = 3; i < data.length; i += 4) if (data[i] > 127) found.push((i - 3) / 4);
-                return found;
+                return [width, found];
             }"""
+            )
         )
         return [(int(place) % width, int(place) // width) for place in found]
+
+    def result_pixels(self) -> np.ndarray:
+        """The picture that is shown, (H, W, 3) uint8."""
+        found = self.page.request.get(f"{self.page.url}{self.shown}").body()
+        return np.asarray(Image.open(io.BytesIO(found)).convert("RGB"))
 
     def drop_file(self, path: Path) -> None:
         """Drop a picture on the prompt, as from the desktop."""

@@ -41,7 +41,7 @@ def test_brush_eraser_undo_redo_invert_and_clear(inpaint: Studio) -> None:
     assert inpaint.painted_pixels() == erased
     field.get_by_label("Invert mask").click()
     assert inpaint.painted_pixels() == SIZE[0] * SIZE[1] - erased
-    field.get_by_label("Clear mask").click()
+    field.get_by_label("Clear the drawing").click()
     assert inpaint.painted_pixels() == 0
     field.locator(".canvas-view").press("Control+z")
     assert inpaint.painted_pixels() == SIZE[0] * SIZE[1] - erased
@@ -66,13 +66,22 @@ def test_what_is_missing_is_asked_for_beside_the_picture(inpaint: Studio) -> Non
     expect(inpaint.part("image").locator(".field-error")).to_have_count(0)
 
 
-def test_a_mask_from_a_file_of_another_size_is_one_sentence(inpaint: Studio, tmp_path: Path) -> None:
-    wrong = tmp_path / "mask.png"
-    Image.new("L", (64, 64), 255).save(wrong)
-    inpaint.part("mask_upload").get_by_role("button").first.click()
-    inpaint.put_picture(str(wrong), "mask_file")
-    inpaint.part("generate").click()
-    expect(inpaint.part("mask_file").locator(".field-error")).to_contain_text("64x64")
+def test_a_mask_is_loaded_from_a_file_of_the_same_size(inpaint: Studio, tmp_path: Path) -> None:
+    for size, name in (((64, 64), "wrong.png"), (SIZE, "right.png")):
+        mask = Image.new("L", size, 0)
+        mask.paste(255, (10, 20, 40, 50))
+        mask.save(tmp_path / name)
+    field, message = inpaint.part("image"), inpaint.part("image").locator(".canvas-message")
+    with inpaint.page.expect_file_chooser() as chooser:
+        field.get_by_label("Load a mask from a file").click()
+    chooser.value.set_files(tmp_path / "wrong.png")
+    expect(message).to_contain_text("64 × 64")
+    with inpaint.page.expect_file_chooser() as chooser:
+        field.get_by_label("Load a mask from a file").click()
+    chooser.value.set_files(tmp_path / "right.png")
+    expect(message).to_be_hidden()
+    inpaint.page.wait_for_function("!document.querySelector('#inpaint_image .undo').disabled")
+    assert set(inpaint.painted()) == {(x, y) for x in range(10, 40) for y in range(20, 50)}
 
 
 def test_a_file_that_is_no_picture_is_one_sentence(inpaint: Studio, tmp_path: Path) -> None:

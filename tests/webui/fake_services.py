@@ -26,8 +26,8 @@ from modules.history.history import History
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import Job, JobQueue, Outcome
 from modules.jobs.service import JobService
-from modules.runtime.device import Runtime
 from modules.plugins.manager import PluginManager
+from modules.runtime.device import Runtime
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
 
@@ -57,7 +57,11 @@ class FakeCatalog:
     titles: list[str] = field(default_factory=lambda: ["embedded.safetensors [0123abcd]"])
 
     def checkpoints(self) -> tuple[SimpleNamespace, ...]:
-        return tuple(SimpleNamespace(title=title) for title in self.titles)
+        names = [title.partition(" [")[0] for title in self.titles]
+        return tuple(
+            SimpleNamespace(title=title, name=name, path=Path(name), metadata={})
+            for title, name in zip(self.titles, names, strict=True)
+        )
 
     def find_checkpoint(self, wanted: str) -> SimpleNamespace:
         raise NotFoundError("sd_model_checkpoint", f"there is no checkpoint {wanted}")
@@ -99,11 +103,22 @@ def fake_services(root: Path) -> "Services":
 
 
 class PaintingRunner(threading.Thread):
-    """Works off the queue: each step paints one more ring, which is the preview."""
+    """Works off the queue: each step paints one more ring, which is the preview.
 
-    def __init__(self, jobs: JobService, outputs: Path, *, step_seconds: float = 0.05) -> None:
+    Image to image paints the rings where the mask is white; without a mask the picture stays as it came.
+    """
+
+    def __init__(
+        self,
+        jobs: JobService,
+        outputs: Path,
+        *,
+        step_seconds: float = 0.05,
+        blobs: MemoryBlobs | None = None,
+    ) -> None:
         super().__init__(daemon=True)
         self._jobs = jobs
+        self._blobs = blobs
         self._outputs = outputs
         self._step_seconds = step_seconds
         self.stopping = threading.Event()
@@ -125,6 +140,9 @@ class PaintingRunner(threading.Thread):
         for index in range(request.image_count):
             for step in range(1, request.steps + 1):
                 wish = self._jobs.wants(job.id)
+                while wish.pause and not (wish.interrupt or wish.cancel or self.stopping.is_set()):
+                    time.sleep(self._step_seconds)
+                    wish = self._jobs.wants(job.id)
                 if wish.interrupt or wish.cancel:
                     self._jobs.finish(job.id, Outcome(JobState.DONE))
                     return
@@ -158,8 +176,20 @@ class PaintingRunner(threading.Thread):
         text.add_text("parameters", infotext)
         image_id = hashlib.sha256(f"{time.time_ns()}{seed}".encode()).hexdigest()[:32]
         path = self._outputs / f"{image_id}.png"
-        painting(request, index, request.steps).save(path, "PNG", pnginfo=text)
+        self._finished(request, index).save(path, "PNG", pnginfo=text)
         return ResultImage(image_id, str(path), index, request.width, request.height, seed, infotext)
+
+    def _finished(self, request: GenerationRequest, index: int) -> Image.Image:
+        rings, start = painting(request, index, request.steps), request.image_to_image
+        if start is None or self._blobs is None:
+            return rings
+        size = (request.width, request.height)
+        with Image.open(io.BytesIO(self._blobs.get(start.images[0]))) as source:
+            picture = source.convert("RGB").resize(size)
+        if start.mask is None:
+            return picture
+        with Image.open(io.BytesIO(self._blobs.get(start.mask))) as mask:
+            return Image.composite(rings, picture, mask.convert("L").resize(size))
 
 
 def painting(request: GenerationRequest, index: int, step: int) -> Image.Image:

@@ -1,0 +1,69 @@
+"""A server that goes away and comes back under an open page."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ROOT, OpenPage, free_port, wait_for_server
+from tests.browser.studio_page import Studio
+
+SCRIPT = str(Path(__file__).parent / "painted_server.py")
+
+
+class Server:
+    """A painted studio that can be killed and started again at the same address."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._port = root, free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, SCRIPT, str(self._port), str(self._root), "0.05"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    made.start()
+    wait_for_server(f"{made.address}/")
+    yield made
+    made.kill()
+
+
+def test_a_lost_server_is_told_and_found_again(server: Server, open_page: OpenPage) -> None:
+    studio = Studio(open_page(server.address))
+    studio.set_number("steps", 150)
+    studio.set_number("batch_count", 10)
+    studio.write("kept while the server is away")
+    studio.generate()
+    studio.wait_until("running")
+    studio.page.evaluate("window.sameDocument = true")
+    server.kill()
+    banner = studio.page.locator(".connection-banner")
+    expect(banner).to_contain_text("does not answer", timeout=30_000)
+    server.start()
+    expect(banner).to_contain_text("is back", timeout=60_000)
+    studio.record_previews()
+    studio.page.wait_for_function("window.seenPreviews.size >= 2")  # the job goes on, and is followed again
+    expect(banner).to_have_count(0, timeout=30_000)
+    assert studio.text() == "kept while the server is away"
+    assert studio.page.evaluate("window.sameDocument") is True
+    studio.part("interrupt").click()
+    studio.wait_until("done")

@@ -1,0 +1,89 @@
+import io
+import zipfile
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.studio_page import Studio
+
+
+@pytest.fixture
+def studio(open_page: OpenPage, painted_url: str) -> Studio:
+    made = Studio(open_page(painted_url))
+    made.set_number("width", 128)
+    made.set_number("height", 128)
+    made.set_number("steps", 3)
+    return made
+
+
+def test_pictures_are_saved_packed_and_made_larger(studio: Studio) -> None:
+    studio.part("#save_txt2img").click()
+    expect(studio.page.get_by_text("There is no picture yet")).to_be_visible()
+    studio.set_number("batch_count", 2)
+    studio.set_number("seed", 70)
+    studio.write("a kept apple")
+    studio.picture_of_new_job()
+    shown = studio.page.request.get(f"{studio.page.url}{studio.shown}").body()
+
+    studio.part("#save_txt2img").click()
+    expect(studio.page.get_by_text("Saved as")).to_be_visible()
+    with studio.page.expect_download() as packed:
+        studio.part("#save_zip_txt2img").click()
+    with zipfile.ZipFile(io.BytesIO(packed.value.path().read_bytes())) as archive:
+        assert len(archive.namelist()) == 2
+        assert shown in [archive.read(name) for name in archive.namelist()]
+    with studio.page.expect_download() as single:
+        studio.part("#download_txt2img").click()
+    assert single.value.path().read_bytes() == shown
+
+    before = studio.shown
+    studio.part("upscale").click()
+    studio.page.wait_for_function(
+        "(src) => document.querySelector('#txt2img_gallery .stage-image').getAttribute('src') !== src"
+        " && document.querySelector('#txt2img_gallery .live-root').dataset.state === 'done'",
+        arg=before,
+    )
+    assert "Seed: 70" in studio.infotext
+    expect(studio.part("gallery").locator(".thumb")).to_have_count(0)
+
+
+def test_a_job_is_paused_and_goes_on(studio: Studio) -> None:
+    studio.set_number("steps", 60)
+    studio.generate()
+    studio.wait_until("running")
+    studio.part("pause").click()
+    studio.wait_until("paused")
+    expect(studio.part("gallery").locator(".live-text")).to_have_text("Paused")
+    studio.part("resume").click()
+    studio.wait_for_picture()
+
+
+def test_generate_forever_goes_on_until_it_is_interrupted(studio: Studio) -> None:
+    studio.part("generate").click(button="right")
+    studio.page.get_by_role("menuitem", name="Generate forever", exact=True).click()
+    jobs: list[str] = []
+    for _ in range(3):
+        studio.page.wait_for_function(
+            "(seen) => !['', ...seen].includes("
+            "document.querySelector('#txt2img_gallery .live-root').dataset.job)",
+            arg=jobs,
+        )
+        jobs.append(str(studio.part("gallery").locator(".live-root").get_attribute("data-job")))
+    studio.set_number("steps", 100)
+    studio.set_number("batch_count", 20)
+    studio.page.wait_for_function(
+        "document.querySelector('#txt2img_gallery .live-text').textContent.includes('of 20')"
+    )
+    studio.part("interrupt").click()
+    studio.wait_until("done")
+    last = studio.part("gallery").locator(".live-root").get_attribute("data-job")
+    expect(studio.part("generate")).to_be_visible()
+    studio.page.wait_for_timeout(400)  # the next job would have begun
+    assert studio.part("gallery").locator(".live-root").get_attribute("data-job") == last
+    assert studio.part("#txt2img_page").get_attribute("data-forever") is None
+
+    studio.part("generate_menu").click()
+    expect(studio.page.get_by_role("menuitem", name="Generate forever", exact=True)).to_be_visible()
+    studio.page.keyboard.press("Escape")
+    expect(studio.page.get_by_role("menu")).to_have_count(0)
