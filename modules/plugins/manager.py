@@ -23,6 +23,8 @@ __all__ = ["PluginManager"]
 
 log = logging.getLogger(__name__)
 
+CAUGHT = (Exception, SystemExit)  # whatever the code of an extension raises; Ctrl+C still ends the program
+
 Call = tuple[str, Callable[..., object], Sequence[str]]
 """Folder name of an extension, its function, and the arguments that this wants."""
 
@@ -61,7 +63,7 @@ class PluginManager:
                 if not isinstance(answer, Sequence) or not all(isinstance(one, Script) for one in answer):
                     raise TypeError("scripts() must return a list of Script")
                 found += answer
-            except Exception as error:  # noqa: BLE001 - the boundary: code of an extension
+            except CAUGHT as error:  # the boundary: code of an extension
                 self._note(name, "scripts", error)
         return ScriptCatalog((*BUILT_IN, *found))
 
@@ -75,7 +77,7 @@ class PluginManager:
                     raise TypeError("transform_request() must return a GenerationRequest or None")
                 # what a function made with model_copy was not checked yet
                 request = GenerationRequest.model_validate(dict(answer)) if answer else request
-            except Exception as error:  # noqa: BLE001 - the boundary: code of an extension
+            except CAUGHT as error:  # the boundary: code of an extension
                 comments.append(self._note(name, "transform_request", error))
         return request, tuple(comments)
 
@@ -91,7 +93,7 @@ class PluginManager:
                 if not isinstance(answer, Image.Image | None):
                     raise TypeError("transform_image() must return a picture or None")
                 image = answer.convert("RGB") if answer else image
-            except Exception as error:  # noqa: BLE001 - the boundary: code of an extension
+            except CAUGHT as error:  # the boundary: code of an extension
                 comments.append(self._note(name, "transform_image", error))
         return image, tuple(comments)
 
@@ -167,16 +169,16 @@ class PluginManager:
                     folder.name, FILE_NAME, f"it uses {min(undeclared)} without asking for it in {FILE_NAME}"
                 )
             log.info("extension %s is loaded", folder.name)
-        except Exception as error:  # noqa: BLE001 - the boundary: code of an extension
+        except CAUGHT as error:  # the boundary: code of an extension
             self._note_once(folder.name, error)
 
-    def _note_once(self, name: str, error: Exception) -> None:
+    def _note_once(self, name: str, error: BaseException) -> None:
         """Remember why an extension cannot be loaded; it is not tried again before a restart."""
         if name not in self._errors:
             log.warning("extension %s cannot be loaded", name, exc_info=error)
             self._errors[name] = f"{type(error).__name__}: {error}"
 
-    def _note(self, name: str, hook: str, error: Exception) -> str:
+    def _note(self, name: str, hook: str, error: BaseException) -> str:
         """Log a failed hook; returns the sentence for the job's owner."""
         log.warning("extension %s failed in %s", name, hook, exc_info=error)
         return f"The extension {name} failed in {hook} and was left out: {type(error).__name__}: {error}"

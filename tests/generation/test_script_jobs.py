@@ -4,13 +4,12 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from modules.checkpoints.files import CheckpointFile
+from modules.checkpoints.files import CheckpointFile, VaeFile
 from modules.checkpoints.loader import load_model
 from modules.checkpoints.model import LoadedModel
 from modules.domain.job import JobState, JobView
@@ -18,6 +17,7 @@ from modules.domain.plot_axes import axes_of
 from modules.domain.request import GenerationRequest, ImageToImage
 from modules.generation.script_work import ScriptRecords
 from modules.imaging.metadata import encode_image
+from modules.runtime.device import Runtime
 from modules.services import Services
 from tests.generation.conftest import Studio
 
@@ -86,9 +86,11 @@ def test_cells_are_shown_in_the_order_of_the_plot_when_asked(services: Services)
 def test_each_checkpoint_of_a_plot_is_loaded_once(own: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
 
-    def noting(file: CheckpointFile, *rest: Any, **options: Any) -> LoadedModel:
+    def noting(
+        file: CheckpointFile, vae: VaeFile | None, runtime: Runtime, *, depth_folder: Path | None = None
+    ) -> LoadedModel:
         loaded.append(file.stem)
-        return load_model(file, *rest, **options)
+        return load_model(file, vae, runtime, depth_folder=depth_folder)
 
     monkeypatch.setattr("modules.generation.models.load_model", noting)
     done(own, submit(own, **plot(("Steps", "1,2"), ("Checkpoint name", "tiny-sd1,tiny-sd1-b"))))
