@@ -13,14 +13,13 @@ from modules.conditioning.encoder import ConditioningCache
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import NotFoundError, WebuiError
-from modules.generation.effects import StepEnd
 from modules.generation.engine import Engine
 from modules.generation.estimate import Estimator
 from modules.generation.job_run import RunKit
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
 from modules.generation.prepare import Preparer
-from modules.generation.preview import Preview, Previewer, PreviewMethod
+from modules.generation.preview import Previewer, StepPreviews
 from modules.generation.prompts import PromptRoom
 from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.generation.runner import Runner
@@ -107,16 +106,10 @@ def create_services(options: LaunchOptions) -> Services:
         speeds=estimator.speeds,
     )
     previewer = Previewer(small_vaes)
-
-    def draw(step: StepEnd, method: PreviewMethod) -> Preview | None:
-        model = None if step.key is None else models.in_memory(step.key)
-        latent = step.denoised if step.shown is None else step.shown
-        return None if model is None else previewer.draw(model, latent, method)
-
     upscalers = UpscalerCatalog(folders.models, catalog.store, runtime, lambda: settings.current)
     faces = FaceRestorers(folders.models, catalog.store, runtime)
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer)
-    kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), draw)
+    kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), StepPreviews(models, previewer))
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
     plugins = PluginManager(folders.extensions, lambda: settings.current)
     runner = Runner(

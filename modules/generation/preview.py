@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.small_vaes import SmallVaes
 from modules.exceptions import WebuiError
+from modules.generation.effects import StepEnd
 from modules.generation.latents import decode_latent
 from modules.generation.linear_preview import LinearPreview, fit_linear_preview, known_linear_preview
+from modules.generation.models import ModelPool
 
-__all__ = ["Preview", "PreviewFormat", "PreviewMethod", "Previewer", "preview_file"]
+__all__ = ["Preview", "PreviewFormat", "PreviewMethod", "Previewer", "StepPreviews", "preview_file"]
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,20 @@ class Previewer:
         if model.vae not in self._fitted:
             self._fitted[model.vae] = fit_linear_preview(model)
         return self._fitted[model.vae]
+
+
+@dataclass(frozen=True)
+class StepPreviews:
+    """Draws steps with the models they were made with."""
+
+    models: ModelPool
+    previewer: Previewer
+
+    def __call__(self, step: StepEnd, method: PreviewMethod) -> Preview | None:
+        """The step's preview; None when its model has left the memory meanwhile."""
+        model = None if step.key is None else self.models.in_memory(step.key)
+        latent = step.denoised if step.shown is None else step.shown
+        return None if model is None else self.previewer.draw(model, latent, method)
 
 
 def preview_file(pictures: list[Image.Image], format: PreviewFormat = "jpeg") -> bytes:

@@ -3,7 +3,8 @@
 ``settings.randn_source`` is read the same way wherever the option is declared; the groups are files
 of their own only to stay readable. Defaults are A1111's but for the live previews, which cost nothing
 here and are therefore shown at every step, for output folders, which are relative to the outputs root, and
-for Real-ESRGAN, of which all models are shown whose files are there. Options of A1111 that would do nothing here (console noise, URL fetching, profiler ...) are absent.
+for Real-ESRGAN, of which all models are shown whose files are there. Options of A1111 that would do nothing
+here (console noise, URL fetching, profiler ...) are absent.
 """
 
 from collections.abc import Mapping

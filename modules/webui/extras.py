@@ -5,6 +5,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from modules.generation.extras_operations import operations_in_order
 from modules.webui.extras_events import ExtrasEvents
 from modules.webui.extras_form import extras_sources, operation_controls, upscale_controls
 from modules.webui.form import Form
@@ -17,13 +18,17 @@ __all__ = ["extras_tab"]
 def extras_tab(kit: PageKit) -> None:
     """Lay the tab out and wire it."""
     form = Form("extras")
-    names = list(kit.services.upscalers.names(kit.services.settings.current))
+    settings = kit.services.settings.current
+    names = list(kit.services.upscalers.names(settings))
+    operations = operations_in_order(settings)
     with gr.Tab("Extras", id="extras", elem_id="tab_extras"), gr.Row(elem_id="extras_page"):
         with gr.Column(scale=1, min_width=320, elem_classes=["settings-pane"]):
             extras_sources(form)
-            with gr.Accordion("Upscale", open=True, elem_id="extras_upscale"):
+            with gr.Accordion(
+                "Upscale", open=True, elem_id="extras_upscale", visible="Upscale" in operations
+            ):
                 upscale_controls(form, names)
-            operation_controls(form)
+            operation_controls(form, operations)
         with gr.Column(scale=1, min_width=320):
             with gr.Row():
                 generate = gr.Button("Generate", variant="primary", elem_id="extras_generate")

@@ -1,8 +1,11 @@
 """The controls of the tab Extras: A1111's labels, ranges, defaults and element ids."""
 
+from collections.abc import Container
+
 import gradio as gr
 
 from modules.domain.extras import AutoSizedCrop, ExtrasRequest, FocalCrop, SplitOversized, Upscaling
+from modules.generation.extras_operations import OPERATIONS
 from modules.webui.form import Form
 from modules.webui.generation_form import accordion_switch, icon_button, slider
 from modules.webui.mask_canvas import picture_field
@@ -100,23 +103,34 @@ def upscale_controls(form: Form, upscalers: list[str]) -> None:
     )
 
 
-def operation_controls(form: Form) -> None:
-    """Face restorers, and what makes pictures ready for training; each works while its part is open."""
-    with accordion_switch(form, "gfpgan", "GFPGAN"):
+def operation_controls(form: Form, shown: Container[str] = OPERATIONS) -> None:
+    """Face restorers, and what makes pictures ready for training; each works while its part is open.
+
+    Args:
+        form: of the tab.
+        shown: names of the operations that the settings leave on.
+    """
+
+    def part(key: str, name: str) -> gr.Accordion:
+        accordion = accordion_switch(form, key, name)
+        accordion.visible = name in shown
+        return accordion
+
+    with part("gfpgan", "GFPGAN"):
         slider(form, "gfpgan_visibility", "Visibility", (0, 1, 0.001), 1)
-    with accordion_switch(form, "codeformer", "CodeFormer"):
+    with part("codeformer", "CodeFormer"):
         slider(form, "codeformer_visibility", "Visibility", (0, 1, 0.001), 1)
         slider(form, "codeformer_weight", "Weight (0 = maximum effect, 1 = minimum effect)", (0, 1, 0.001), 0)
-    with accordion_switch(form, "split", "Split oversized images"), gr.Row():
+    with part("split", "Split oversized images"), gr.Row():
         slider(form, "split_threshold", "Threshold", (0, 1, 0.05), 0.5)
         slider(form, "split_overlap", "Overlap ratio", (0, 0.9, 0.05), 0.2)
-    with accordion_switch(form, "focal_crop", "Auto focal point crop"):
+    with part("focal_crop", "Auto focal point crop"):
         slider(form, "focal_face_weight", "Focal point face weight", (0, 1, 0.05), 0.9)
         slider(form, "focal_entropy_weight", "Focal point entropy weight", (0, 1, 0.05), 0.15)
         slider(form, "focal_edges_weight", "Focal point edges weight", (0, 1, 0.05), 0.5)
-    with accordion_switch(form, "auto_crop", "Auto-sized crop"):
+    with part("auto_crop", "Auto-sized crop"):
         _auto_crop_controls(form)
-    with accordion_switch(form, "flips", "Create flipped copies"):
+    with part("flips", "Create flipped copies"):
         form.add(
             "flip_kinds",
             gr.CheckboxGroup(

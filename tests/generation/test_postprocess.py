@@ -96,6 +96,17 @@ def test_pieces_crops_and_copies_go_by_the_wanted_size(extras: Postprocessor) ->
     assert extras.run(PICTURE, focal, SETTINGS).images[0].size == (40, 20)
 
 
+def test_the_settings_choose_the_order_and_leave_operations_out(extras: Postprocessor) -> None:
+    asked = upscaling(by=2).model_copy(update={"auto_crop": AutoSizedCrop(min_side=64, max_side=64)})
+    assert extras.run(PICTURE, asked, SETTINGS).images[0].size == (64, 48)  # no such size fits 4:3
+    square = PICTURE.crop((0, 0, 24, 24))
+    assert extras.run(square, asked, SETTINGS).images[0].size == (64, 64)
+    crop_first = Settings().overridden({"postprocessing_operation_order": ["Auto-sized crop"]})
+    assert extras.run(square, asked, crop_first).images[0].size == (128, 128)
+    no_crop = Settings().overridden({"postprocessing_disable_in_extras": ["Auto-sized crop"]})
+    assert extras.run(square, asked, no_crop).images[0].size == (48, 48)
+
+
 def test_a_crop_that_fits_nothing_is_a_comment(extras: Postprocessor) -> None:
     done = extras.run(Image.new("RGB", (500, 8)), ExtrasRequest(auto_crop=AutoSizedCrop()), SETTINGS)
     assert done.images[0].size == (500, 8)
