@@ -91,13 +91,8 @@ def create_services(options: LaunchOptions) -> Services:
     small_vaes = SmallVaes(
         (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime
     )
-    models = ModelPool(
-        catalog,
-        runtime,
-        small_vaes,
-        capacity=settings.current.sd_checkpoints_limit,
-        depth_folder=folders.models / "midas",
-    )
+    capacity, midas = settings.current.sd_checkpoints_limit, folders.models / "midas"
+    models = ModelPool(catalog, runtime, small_vaes, capacity=capacity, depth_folder=midas)
     estimator = Estimator(models, SpeedLog(folders.data / "speeds.json"))
     engine = Engine(
         models.use,
