@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.blocks import BlockFunction  # type: ignore[attr-defined]  # imported there, not exported
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ VALUES = st.dictionaries(
 TEXTS = st.text(alphabet="ab, ", max_size=10)
 
 
-def handler(page: gr.Blocks, event: str) -> gr.blocks.BlockFunction:
+def handler(page: gr.Blocks, event: str) -> BlockFunction:
     """The function behind an event of the history."""
     (found,) = (
         function for function in page.fns.values() if any(name == event for _, name in function.targets)
@@ -24,9 +26,16 @@ def handler(page: gr.Blocks, event: str) -> gr.blocks.BlockFunction:
     return found
 
 
+def call(page: gr.Blocks, event: str, *sent: object) -> list[Any]:
+    """What the function behind an event of the history answers."""
+    function = handler(page, event).fn
+    assert function is not None
+    return list(function(*sent))
+
+
 def request(user: str = "ann") -> gr.Request:
     made = gr.Request(username=user)
-    made.request = None  # type: ignore[assignment]  # never asked for more than the name
+    made.request = None  # never asked for more than the name
     return made
 
 
@@ -55,7 +64,7 @@ def changes(page: gr.Blocks, event: str, outputs: list[object]) -> dict[str, obj
 
 
 def test_a_picture_is_sent_with_its_parameters(page: gr.Blocks) -> None:
-    sent = handler(page, "send_txt2img").fn({"selected": "id1"}, request())
+    sent = call(page, "send_txt2img", {"selected": "id1"}, request())
     changed = changes(page, "send_txt2img", sent)
     assert changed["txt2img_prompt"] == "a green apple, on a table, rim light"
     assert changed["txt2img_steps"] == 30
@@ -63,9 +72,9 @@ def test_a_picture_is_sent_with_its_parameters(page: gr.Blocks) -> None:
 
 
 def test_a_picture_is_sent_to_tabs_that_start_from_one(page: gr.Blocks) -> None:
-    sent = handler(page, "send_img2img").fn({"selected": "id1"}, request())
+    sent = call(page, "send_img2img", {"selected": "id1"}, request())
     assert changes(page, "send_img2img", sent)["img2img_image"]["image"]["id"] == "id1"  # type: ignore[index]
-    picture, tabs = handler(page, "send_extras").fn({"selected": "id1"}, request())
+    picture, tabs = call(page, "send_extras", {"selected": "id1"}, request())
     assert (picture["image"]["id"], tabs.selected) == ("id1", "extras")
 
 
@@ -73,13 +82,12 @@ def test_a_picture_is_sent_to_tabs_that_start_from_one(page: gr.Blocks) -> None:
 def test_nobody_takes_anothers_picture(page: gr.Blocks, event: str) -> None:
     for picture in ("id1", "unknown", None, 7):
         with pytest.raises(gr.Error):
-            handler(page, event).fn({"selected": picture}, request("bob"))
+            call(page, event, {"selected": picture}, request("bob"))
 
 
 def test_a_difference_changes_the_form_as_far_as_the_pictures_differ(page: gr.Blocks) -> None:
-    apply = handler(page, "apply_txt2img").fn
     payload = {"first": "id0", "second": "id1"}
-    done = apply(payload, "photo of a red apple in snow", "ugly", request())
+    done = call(page, "apply_txt2img", payload, "photo of a red apple in snow", "ugly", request())
     changed = changes(page, "apply_txt2img", done)
     assert changed["txt2img_prompt"] == "photo of a green apple in snow, rim light"
     assert changed["txt2img_neg_prompt"] == "ugly, blurry"
@@ -91,12 +99,12 @@ def test_a_difference_changes_the_form_as_far_as_the_pictures_differ(page: gr.Bl
 @pytest.mark.parametrize("payload", [None, {}, {"first": "id0"}, {"first": ["id0"], "second": "id1"}])
 def test_a_difference_of_nothing_is_refused(page: gr.Blocks, payload: object) -> None:
     with pytest.raises(gr.Error):
-        handler(page, "apply_txt2img").fn(payload, "a", "b", request())
+        call(page, "apply_txt2img", payload, "a", "b", request())
 
 
 def test_nobody_applies_the_difference_of_anothers_pictures(page: gr.Blocks) -> None:
     with pytest.raises(gr.Error):
-        handler(page, "apply_txt2img").fn({"first": "id0", "second": "id1"}, "a", "b", request("bob"))
+        call(page, "apply_txt2img", {"first": "id0", "second": "id1"}, "a", "b", request("bob"))
 
 
 @given(VALUES, VALUES, TEXTS, TEXTS)
