@@ -5,8 +5,21 @@ from contextlib import contextmanager
 
 import gradio as gr
 from gradio.blocks import BlockContext
+from gradio.components import Component
 
-__all__ = ["inside"]
+__all__ = ["component_with_id", "inside"]
+
+
+def component_with_id(page: gr.Blocks, elem_id: str) -> Component:
+    """A component that was laid out before.
+
+    Raises:
+        LookupError: the page has none with this id.
+    """
+    for block in page.blocks.values():
+        if isinstance(block, Component) and block.elem_id == elem_id:
+            return block
+    raise LookupError(f"the page has no component {elem_id}")
 
 
 @contextmanager

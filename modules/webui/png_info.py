@@ -9,6 +9,7 @@ import gradio as gr
 
 from modules.exceptions import WebuiError
 from modules.imaging.metadata import ImageMetadata, read_metadata
+from modules.webui.inside import component_with_id
 from modules.webui.kit import PageKit
 from modules.webui.messages import explain
 from modules.webui.tab import GenerationTab
@@ -45,10 +46,18 @@ def png_info_tab(kit: PageKit) -> None:
                     )
                     for tab in kit.generation
                 }
+                extras = gr.Button("Send to Extras", size="sm", elem_id="pnginfo_send_to_extras")
             infotext = gr.State("")
             details = gr.HTML("", elem_id="html_info_pnginfo", apply_default_css=False)
     picture.change(
         _read, picture, [details, infotext, shown], show_progress="hidden", api_visibility="private"
+    )
+    extras.click(
+        _send_to_extras,
+        picture,
+        [component_with_id(kit.page, "extras_image"), kit.tabs],
+        show_progress="hidden",
+        api_visibility="private",
     )
     for tab in kit.generation:
         buttons[tab.name].click(
@@ -92,16 +101,24 @@ def _read(path: str | None) -> tuple[str, str, object]:
     return describe_metadata(metadata), metadata.infotext or "", gr.Image(path, visible=True)
 
 
+def _uploaded(path: str) -> dict[str, str]:
+    """Value of a picture field that shows an uploaded file."""
+    return {"path": path, "url": f"gradio_api/file={quote(path)}", "name": Path(path).name}
+
+
+def _send_to_extras(path: str | None) -> list[object]:
+    if not path:
+        raise gr.Error("Choose a picture first.")
+    return [{"image": _uploaded(path)}, gr.Tabs(selected="extras")]
+
+
 def _send(kit: PageKit, tab: GenerationTab) -> Callable[[str, str | None], list[object]]:
     def send(infotext: str, path: str | None) -> list[object]:
         if not path:
             raise gr.Error("Choose a picture first.")
         updates = kit.events.fill(tab, infotext)
         if tab.picture:
-            place = tab.form.keys.index(tab.picture)
-            name = Path(path).name
-            value = {"path": path, "url": f"gradio_api/file={quote(path)}", "name": name}
-            updates[place] = {"image": value, "mask": ""}
+            updates[tab.form.keys.index(tab.picture)] = {"image": _uploaded(path), "mask": ""}
         return [*updates, gr.Tabs(selected=tab.name)]
 
     return send

@@ -40,6 +40,9 @@ def test_png_info_shows_the_parameters_and_sends_them(page: Page, tmp_path: Path
     expect(studio.part("prompt").locator("textarea")).to_have_value("a lighthouse")
     assert (studio.number("steps"), studio.number("seed")) == (7, 77)
     page.locator('#img2img_image .canvas-view[data-ready="true"]').wait_for()
+    open_tab(page, "PNG Info")
+    page.locator("#pnginfo_send_to_extras").click()
+    page.locator('#extras_image .canvas-view[data-ready="true"]').wait_for()
 
 
 def test_markup_in_parameters_stays_text(page: Page, tmp_path: Path) -> None:
