@@ -25,7 +25,7 @@ def component_texts(page: gr.Blocks) -> Iterator[str]:
         if isinstance(block, _SHOWN_VALUES):
             yield from _strings(getattr(block, "value", None))
         if isinstance(block, (gr.Radio, gr.CheckboxGroup)):
-            yield from (label for label, _ in block.choices)
+            yield from (str(label) for label, _ in block.choices)
         if isinstance(block, gr.HTML):
             yield from html_texts(str(getattr(block, "html_template", "") or ""))
             yield from html_texts(block.value if isinstance(block.value, str) else "")
