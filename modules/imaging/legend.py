@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+import font_roboto
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 __all__ = ["LegendLine", "LegendStyle", "draw_legend"]
@@ -200,5 +201,5 @@ def _lower_dot(ink: Image.Image) -> None:
 def _font(path: str, size: int) -> Font:
     if path:
         return ImageFont.truetype(path, max(1, size))
-    with resources.as_file(resources.files("font_roboto") / "files" / "Roboto-Regular.ttf") as file:
+    with resources.as_file(resources.files(font_roboto) / "files" / "Roboto-Regular.ttf") as file:
         return ImageFont.truetype(file, max(1, size))

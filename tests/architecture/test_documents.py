@@ -7,6 +7,8 @@ import pytest
 
 from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
+from modules.domain.plot_axes import AXES
+from modules.generation.scripts.catalog import BUILT_IN
 from modules.settings.options import describe_options
 from tests.architecture.settings_page import PAGE, settings_page
 from tests.architecture.source import ROOT
@@ -60,3 +62,9 @@ def test_every_package_has_its_place_in_the_layers_of_the_map() -> None:
     layers = text.partition("## Layers")[2].partition("## Tests")[0]
     packages = {path.name for path in (ROOT / "modules").iterdir() if (path / "__init__.py").exists()}
     assert {name for name in packages if not re.search(rf"^.*\b{name}\b", layers, re.MULTILINE)} == set()
+
+
+def test_every_script_and_every_axis_is_explained() -> None:
+    text = (ROOT / "docs" / "scripts.md").read_text(encoding="utf-8")
+    titles = {script.declaration.title for script in BUILT_IN}
+    assert {name for name in titles | {axis.label for axis in AXES} if f"\n| {name} |" not in text} == set()

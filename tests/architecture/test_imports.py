@@ -124,7 +124,13 @@ def test_names_of_old_extensions_imports_stay_free() -> None:
 
 
 # import name -> name of the package that requirements.txt has; None where another package brings it
-PACKAGES = {"PIL": "pillow", "yaml": "pyyaml", "resvg_py": "resvg-py", "starlette": "fastapi"}
+PACKAGES = {
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "resvg_py": "resvg-py",
+    "font_roboto": "font-roboto",
+    "starlette": "fastapi",
+}
 OPTIONAL = {"xformers"}  # requirements-nvidia.txt; imported where it is found
 
 
