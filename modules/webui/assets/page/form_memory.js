@@ -29,7 +29,10 @@ class FormMemory {
     const stored = this.read();
     this.past = stored?.past || [];
     this.future = stored?.future || [];
-    return this.moveTo({ ...this.first, ...(stored?.now || {}) });
+    document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
+    const wanted = { ...this.first, ...(stored?.now || {}) };
+    for (const key of this.keys) if (!same(this.now[key], this.built[key])) delete wanted[key];   // touched meanwhile
+    return this.moveTo(wanted);
   }
 
   read() {

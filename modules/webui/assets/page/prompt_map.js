@@ -40,8 +40,10 @@ const moved = (marks, before, now) => {
   while (start < shortest && before[start] === now[start]) start++;
   while (end < shortest - start && before[before.length - 1 - end] === now[now.length - 1 - end]) end++;
   const shift = now.length - before.length, tail = before.length - end;
-  const place = (at) => (at > start && at >= tail ? at + shift : Math.min(at, Math.max(start, now.length - end)));
-  return marks.map((mark) => ({ ...mark, start: place(mark.start), end: place(mark.end) })).filter((mark) => mark.end > mark.start);
+  const kept = Math.max(start, now.length - end);
+  const begin = (at) => (at >= tail ? at + shift : Math.min(at, kept));
+  const finish = (at) => (at > tail ? at + shift : Math.min(at, kept));   // what is typed behind a word is not of it
+  return marks.map((mark) => ({ ...mark, start: begin(mark.start), end: finish(mark.end) })).filter((mark) => mark.end > mark.start);
 };
 const classesAt = (found, from, to) => {
   const covers = (mark) => mark.start <= from && mark.end >= to;
@@ -119,7 +121,9 @@ const follow = (area) => {
   }
   askSoon(area);
 };
-document.addEventListener('input', (event) => { if (event.target.matches?.('.prompt textarea')) follow(event.target); });
+for (const name of ['input', 'focusin']) {
+  document.addEventListener(name, (event) => { if (event.target.matches?.('.prompt textarea')) follow(event.target); });
+}
 // what events of Gradio write arrives as a change of the form
 document.addEventListener('studio-form', ({ detail: tab }) => {
   for (const area of document.querySelectorAll(`#${tab}_page .prompt textarea`)) setTimeout(() => follow(area), 60);
