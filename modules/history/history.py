@@ -174,17 +174,6 @@ class History:
 
     # --- what owners see and do ----------------------------------------------------------------
 
-    def file(self, picture_id: str, owner: str) -> Path:
-        """The file of one of the owner's pictures, in its folder or in the bin.
-
-        Raises:
-            NotFoundError: there is no such picture, it is somebody else's, or its file is gone.
-        """
-        path = self._path(self.index.picture(picture_id, owner))
-        if not path.is_file():
-            raise NotFoundError("picture", "the picture's file is gone")
-        return path
-
     def thumbnail(self, picture_id: str, owner: str) -> bytes:
         """A small WebP of one of the owner's pictures, made at the first time of asking.
 
@@ -208,14 +197,16 @@ class History:
         return content
 
     def throw_in_bin(self, ids: Sequence[str], owner: str) -> None:
-        """Move pictures into the bin; those that lie there already stay.
+        """Move pictures into the bin; those that lie there already stay, those without a file are forgotten.
 
         Raises:
-            NotFoundError: one of them is not the owner's, or its file is gone.
+            NotFoundError: one of them is not the owner's, or does not lie in the outputs folder.
             StorageError: a file cannot be moved.
         """
         for picture in self.index.pictures(ids, owner):
-            if picture.binned is None:
+            if not self._path(picture).is_file():
+                self.index.forget([picture])
+            elif picture.binned is None:
                 self.index.moved(picture, self._bin.throw_in(picture.path), binned=True)
 
     def restore(self, ids: Sequence[str], owner: str) -> None:

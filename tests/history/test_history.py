@@ -42,6 +42,12 @@ def ids(history: History, text: str = "", *, binned: bool = False, owner: str = 
     return [picture.id for picture in history.index.search(owner, parse_query(text), binned=binned).pictures]
 
 
+def path_of(history: History, picture_id: str) -> Path:
+    found = history.find(picture_id)
+    assert found is not None
+    return Path(found.image.path)
+
+
 def run_job(
     jobs: JobService, path: Path, *sources: str, owner: str = "ann", image_id: str = "", index: int = 0
 ) -> str:
@@ -118,7 +124,7 @@ def test_a_deleted_picture_waits_in_the_bin_and_comes_back(history: History, tmp
     history.throw_in_bin(["day/one.png"], "ann")
     assert not any(file.is_file() for file in (outputs / "day").rglob("*"))
     assert (ids(history), ids(history, binned=True)) == ([], ["day/one.png"])
-    assert history.file("day/one.png", "ann").read_bytes() == content
+    assert path_of(history, "day/one.png").read_bytes() == content
     history.throw_in_bin(["day/one.png"], "ann")  # twice is once
     history.restore(["day/one.png"], "ann")
     assert (path.read_bytes(), (outputs / "day" / "one.txt").read_text()) == (content, "its parameters")
@@ -133,8 +139,8 @@ def test_a_picture_comes_back_beside_a_newer_one_of_its_name(history: History, t
     newer = write_picture(outputs / "one.png", "newer", 7).read_bytes()
     history.restore(["one.png"], "ann")
     assert (outputs / "one.png").read_bytes() == newer
-    assert history.file("one.png", "ann") == outputs / "one-1.png"
-    assert history.file("one.png", "ann").read_bytes() == old
+    assert path_of(history, "one.png") == outputs / "one-1.png"
+    assert path_of(history, "one.png").read_bytes() == old
 
 
 def test_emptying_the_bin_deletes_ones_own_pictures_for_good(history: History, tmp_path: Path) -> None:
@@ -158,8 +164,6 @@ def test_nobody_moves_anothers_pictures(history: History, tmp_path: Path, action
     with pytest.raises(NotFoundError):
         getattr(history, action)(["two.png", "one.png"], "bob")
     assert path.is_file()
-    with pytest.raises(NotFoundError):
-        history.file("one.png", "bob")
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "link/secret.png", "link.png", "missing.png", "folder"])
@@ -187,8 +191,17 @@ def test_a_thumbnail_is_small_and_made_once(history: History, tmp_path: Path) ->
         assert (small.format, small.size) == ("WEBP", (THUMBNAIL_SIDE, THUMBNAIL_SIDE // 2))
     path.unlink()
     assert history.thumbnail("wide", "ann") == first
+
+
+def test_a_picture_whose_file_is_gone_is_forgotten_when_it_is_deleted(
+    history: History, tmp_path: Path
+) -> None:
+    add(history, tmp_path / "outputs", "one.png").unlink()
+    add(history, tmp_path / "outputs", "two.png")
     with pytest.raises(NotFoundError):
-        history.file("wide", "ann")
+        history.thumbnail("one.png", "ann")
+    history.throw_in_bin(["one.png", "two.png"], "ann")
+    assert (ids(history), ids(history, binned=True)) == ([], ["two.png"])
 
 
 def test_a_damaged_file_has_no_thumbnail(history: History, tmp_path: Path) -> None:

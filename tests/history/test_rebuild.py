@@ -169,7 +169,7 @@ def test_a_queue_that_is_missing_or_damaged_knows_nothing(tmp_path: Path) -> Non
 def test_the_command_rebuilds_and_says_what_it_did(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_start_logging", lambda level: None)
+    monkeypatch.setattr(cli, "_start_logging", lambda *_, **__: None)
     write_picture(tmp_path / "outputs" / "a.png", infotext_of("a red apple"))
     status = cli.main(["--data-dir", str(tmp_path), "history", "rebuild", "--owner", "ann"])
     assert status == 0

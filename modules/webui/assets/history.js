@@ -14,9 +14,9 @@ const acts = {
     const starred = !pictures.every((picture) => picture.starred);
     if (!await studio.attempt(() => studio.ask('POST', 'history/star', { ids: ids(pictures), starred }))) return;
     pictures.forEach((picture) => { picture.starred = starred; });
-    grid.change(ids(pictures), { starred });
+    grid.star(ids(pictures), starred);
   },
-  tag(pictures) { studio.editTags(pictures, () => grid.change(ids(pictures), {})); },
+  tag(pictures) { studio.editTags(pictures); },
   compare(first, second) { studio.comparePictures(first, second, acts); },
   async download(pictures) {
     if (pictures.length === 1) return studio.downloadPicture(pictures[0]);

@@ -55,16 +55,16 @@ class HistoryGrid {
     const first = this.pictures.length;
     this.pictures.push(...page.pictures);
     this.cursor = page.cursor;
-    this.layout.add(page.pictures, first);
-    this.dropAll();
+    this.drop(this.layout.add(page.pictures, first));
     this.draw();
   }
 
   /** Take pictures out of the list that is shown. */
   remove(ids) {
     const gone = new Set(ids);
+    const before = this.pictures.length;
     this.pictures = this.pictures.filter((picture) => !gone.has(picture.id));
-    this.total -= gone.size;
+    this.total -= before - this.pictures.length;
     ids.forEach((id) => this.selected.delete(id));
     this.active = Math.min(this.active, Math.max(0, this.pictures.length - 1));
     this.layOut();
@@ -72,11 +72,11 @@ class HistoryGrid {
     this.on.loaded(this.total);
   }
 
-  /** Change what is known of a picture, as its star. */
-  change(ids, changes) {
-    this.pictures.filter((picture) => ids.includes(picture.id)).forEach((picture) => Object.assign(picture, changes));
-    this.dropAll();
-    this.draw();
+  /** Give or take stars in the list that is shown. */
+  star(ids, starred) {
+    const wanted = new Set(ids);
+    this.pictures.forEach((picture) => { if (wanted.has(picture.id)) picture.starred = starred; });
+    this.tiles.forEach((element) => { if (wanted.has(element.dataset.id)) element.querySelector('.history-star').dataset.on = String(starred); });
   }
 
   // --- what is on the page -----------------------------------------------------------------------
@@ -126,10 +126,16 @@ class HistoryGrid {
     return key;
   }
 
-  dropAll() {
-    this.tiles.forEach((element) => element.remove());
-    this.tiles.clear();
+  /** Take the tiles from a place in the list on off the page; the next drawing makes them again. */
+  drop(first) {
+    for (const [key, element] of this.tiles) {
+      if (element.dataset.index && Number(element.dataset.index) < first) continue;
+      element.remove();
+      this.tiles.delete(key);
+    }
   }
+
+  dropAll() { this.drop(0); }
 
   heading(row) {
     const heading = studio.make('div', { class: 'history-day', role: 'presentation', 'aria-hidden': 'true' }, studio.dayName(row.day));

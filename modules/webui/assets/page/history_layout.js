@@ -9,8 +9,10 @@ class HistoryLayout {
     Object.assign(this, { width, target, rows: [], height: 0, day: null, open: [] });
   }
 
-  /** Add pictures behind those that are there; `first` is the place of the first of them in the list. */
+  /** Add pictures behind those that are there; `first` is the place of the first of them in the list.
+      Returns the place of the first picture that stands elsewhere now. */
   add(pictures, first) {
+    const moved = this.open[0]?.index ?? first;
     this.takeBackOpenRow();
     pictures.forEach((picture, i) => {
       const day = dayOf(picture.created);
@@ -26,6 +28,7 @@ class HistoryLayout {
     const kept = [...this.open];
     this.closeRow();
     this.open = kept;  // shown, but not final
+    return moved;
   }
 
   widthAt(height) { return this.open.reduce((sum, one) => sum + one.ratio * height, GAP * (this.open.length - 1)); }

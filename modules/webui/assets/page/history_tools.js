@@ -34,7 +34,7 @@ studio.knownTags = async () => (await studio.ask('GET', 'history/tags').catch(()
 studio.changeTags = (pictures, add, remove) => studio.attempt(() => studio.ask('POST', 'history/tag', { ids: pictures.map((one) => one.id), add, remove }));
 
 /** Give tags to several pictures. */
-studio.editTags = async (pictures, done) => {
+studio.editTags = async (pictures) => {
   tags ||= tagDialog();
   const field = studio.tagField([], await studio.knownTags(), (add, remove) => studio.changeTags(pictures, add, remove));
   tags.replaceChildren(
@@ -42,7 +42,6 @@ studio.editTags = async (pictures, done) => {
       studio.make('button', { type: 'button', class: 'dialog-close', 'aria-label': studio.text('Close'), onclick: () => tags.close() }, '✕')),
     studio.make('div', { class: 'history-tags-body' },
       studio.make('p', { class: 'quiet' }, pictures.length === 1 ? studio.text('Tags for the selected picture. Enter adds one.') : studio.text('Tags for {0} pictures. Enter adds one.', pictures.length)), field));
-  tags.onclose = done;
   tags.showModal();
   field.querySelector('input').focus();
 };
