@@ -135,9 +135,10 @@ class JobRun:
         self._steps_done += work.plan.steps_total
         self._add_comments(image.facts.comments)
         try:
-            results = self._work.save(work, image)
-            if results:
-                self._kit.jobs.add_images(self.job_id, *results)
+            saved = self._work.save(work, image)
+            self._kit.jobs.archive_images(self.job_id, *saved.hidden)
+            if saved.shown:
+                self._kit.jobs.add_images(self.job_id, *saved.shown)
             self.is_suspect = False
         except Exception as error:  # noqa: BLE001 - the boundary: what cannot be saved ends this job only
             self._fail(error)

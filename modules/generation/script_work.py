@@ -32,7 +32,7 @@ from modules.generation.scripts.script import (
     Sheet,
 )
 from modules.generation.step_store import StepStore
-from modules.generation.work import Ending, StoryTeller, WorkImage
+from modules.generation.work import Ending, SavedImages, StoryTeller, WorkImage
 from modules.imaging.blobs import BlobStore
 from modules.imaging.metadata import encode_image
 
@@ -174,7 +174,7 @@ class ScriptWork:
                 self._result = ScriptResult()
         return ()
 
-    def save(self, image: WorkImage, finished: FinishedImage) -> tuple[ResultImage, ...]:
+    def save(self, image: WorkImage, finished: FinishedImage) -> SavedImages:
         """See :class:`~modules.generation.work.Work`."""
         asked = self._owners.pop(image.key)
         if asked.prepared is None:
@@ -194,8 +194,9 @@ class ScriptWork:
         asked.pictures[plan.index] = picture
         self._made.append(picture)
         if asked.item.place is None:
-            return ()
-        return tuple(replace(result, index=asked.item.place + plan.index) for result in results)
+            return SavedImages(hidden=results[:1] if asked.item.keep else ())
+        place = asked.item.place + plan.index
+        return SavedImages(tuple(replace(result, index=place) for result in results))
 
     def tolerates(self, image: WorkImage, error: Exception) -> bool:
         """See :class:`~modules.generation.work.Work`."""

@@ -14,7 +14,7 @@ from modules.generation.effects import FinishedImage, ImageCoroutine
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.step_store import ImageMemory
 
-__all__ = ["Ending", "ImageOutput", "PlanWork", "StoryTeller", "Work", "WorkImage"]
+__all__ = ["Ending", "ImageOutput", "PlanWork", "SavedImages", "StoryTeller", "Work", "WorkImage"]
 
 StoryTeller = Callable[[ImagePlan, ImageMemory], ImageCoroutine]
 
@@ -60,6 +60,14 @@ class Ending:
     info: str
 
 
+@dataclass(frozen=True)
+class SavedImages:
+    """What became of one picture: what the job shows of it, and what was saved without being shown."""
+
+    shown: tuple[ResultImage, ...] = ()
+    hidden: tuple[ResultImage, ...] = ()
+
+
 class Work(Protocol):
     """What a job has to make. Used by the engine's thread only."""
 
@@ -88,8 +96,8 @@ class Work(Protocol):
         """
         ...
 
-    def save(self, image: WorkImage, finished: FinishedImage) -> tuple[ResultImage, ...]:
-        """Save a finished picture; returns what the job shows of it."""
+    def save(self, image: WorkImage, finished: FinishedImage) -> SavedImages:
+        """Save a finished picture."""
         ...
 
     def tolerates(self, image: WorkImage, error: Exception) -> bool:
@@ -146,10 +154,10 @@ class PlanWork:
         """See :class:`Work`."""
         return self._batches.popleft() if self._batches and not interrupted else ()
 
-    def save(self, image: WorkImage, finished: FinishedImage) -> tuple[ResultImage, ...]:
+    def save(self, image: WorkImage, finished: FinishedImage) -> SavedImages:
         """See :class:`Work`."""
         self._unfinished -= 1
-        return self.output.save(image.image, finished)
+        return SavedImages(self.output.save(image.image, finished))
 
     def tolerates(self, image: WorkImage, error: Exception) -> bool:
         """See :class:`Work`."""

@@ -4,6 +4,7 @@ Sizes and places are A1111's, so that a plot has the same pixels: a letter is a 
 of a cell, rows get three quarters of a cell's width, words wrap, and what still does not fit shrinks.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import font_roboto
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 __all__ = ["LegendLine", "LegendStyle", "draw_legend"]
+
+log = logging.getLogger(__name__)
 
 _SIZE_PART = 25  # letters are (width + height) / 25 pixels high
 _STRIKE_WIDTH = 4  # pixels of the line through what is left out
@@ -80,10 +83,7 @@ def draw_legend(
         columns: the lines above each column.
         rows: the lines beside each row.
         margin: pixels between cells.
-        style: font and colours.
-
-    Raises:
-        OSError: the font's file cannot be read.
+        style: font and colours; a font that cannot be read is told to the log, and Roboto is used.
     """
     style = style or LegendStyle()
     width, height = cell
@@ -200,6 +200,9 @@ def _lower_dot(ink: Image.Image) -> None:
 @lru_cache(maxsize=64)
 def _font(path: str, size: int) -> Font:
     if path:
-        return ImageFont.truetype(path, max(1, size))
+        try:
+            return ImageFont.truetype(path, max(1, size))
+        except OSError as error:  # no reason to lose a finished plot
+            log.warning("the font %s of the setting font cannot be read: %s", path, error)
     with resources.as_file(resources.files(font_roboto) / "files" / "Roboto-Regular.ttf") as file:
         return ImageFont.truetype(file, max(1, size))

@@ -315,6 +315,11 @@ class JobService:
         known = self._queue.images(job_id)
         return self._board.update(job_id, images=known, images_done=_count(known))
 
+    def archive_images(self, job_id: str, *images: ResultImage) -> None:
+        """Record pictures that the job has saved and does not show, such as the cells of a plot."""
+        if self._archive is not None:
+            self._archive.record(self._queue.job(job_id), images)
+
     def finished_images(self, job_id: str) -> tuple[ResultImage, ...]:
         """Pictures of the job that are on disk already, as after a crash."""
         return self._queue.images(job_id)

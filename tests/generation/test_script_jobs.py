@@ -70,6 +70,7 @@ def test_a_plot_shows_its_sheet_and_saves_cells_and_sheet(own: Services, tmp_pat
     assert "X Type: Steps" in sheet.infotext
     cells = sorted((tmp_path / "outputs" / "txt2img-images").rglob("*.png"))
     assert len(cells) == 4
+    assert len(own.history.index.paths()) == 5  # those that the job shows, and those that it does not
     single = done(own, submit(own, steps=1, seed=3)).images[0]
     assert np.array_equal(pixels(single.path), pixels(str(cells[0])))
     info = json.loads(view.info)

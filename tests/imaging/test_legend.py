@@ -62,6 +62,10 @@ def test_colours_are_those_of_the_style() -> None:
     assert above[..., 1:].max() == 0
 
 
-def test_a_font_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(OSError, match="cannot open"):
-        draw_legend(PLAIN, (64, 64), lines("a", ""), lines("", ""), style=LegendStyle(font="/no/such.ttf"))
+def test_a_font_that_cannot_be_read_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    missing = LegendStyle(font="/no/such.ttf")
+    usual, drawn = (
+        draw_legend(PLAIN, (64, 64), lines("a", ""), lines("", ""), style=s) for s in (None, missing)
+    )
+    assert np.array_equal(np.asarray(usual), np.asarray(drawn))
+    assert "/no/such.ttf" in caplog.text
