@@ -13,7 +13,7 @@ from modules.server.json_body import JsonRoute
 from modules.server.submission import check_settings_allowed
 from modules.services import Services, catalogs_of
 
-__all__ = ["estimate_router"]
+__all__ = ["EstimateModel", "estimate_router", "estimated"]
 
 
 class EstimateModel(BaseModel):
@@ -40,12 +40,17 @@ def estimate_router(services: Services) -> APIRouter:
     async def estimate(request: GenerationRequest, caller: Caller) -> EstimateModel:
         """What the job would need; nothing is queued."""
         check_settings_allowed(request.override_settings, caller)
-        return await run_in_threadpool(_estimated, services, request, caller.name)
+        return await run_in_threadpool(estimated, services, request, caller.name)
 
     return router
 
 
-def _estimated(services: Services, request: GenerationRequest, owner: str) -> EstimateModel:
+def estimated(services: Services, request: GenerationRequest, owner: str) -> EstimateModel:
+    """What a job would need.
+
+    Raises:
+        RequestError: it cannot be done; ``field`` names what is to blame.
+    """
     plan = resolve(freeze_request(request, services.settings.current), catalogs_of(services))
     found = services.estimator.estimate(plan)
     ahead, wait = services.jobs.forecast(owner)

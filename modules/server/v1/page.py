@@ -3,12 +3,16 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, Field, JsonValue, StringConstraints, ValidationError
 
+from modules.domain.request import GenerationRequest
+from modules.exceptions import WebuiError
 from modules.imaging.files import write_replacing
 from modules.server.errors import ERROR_RESPONSES, require_admin
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
+from modules.server.submission import check_settings_allowed
+from modules.server.v1.estimate import EstimateModel, estimated
 from modules.services import Services
 from modules.settings.ui_config import UiConfig
 
@@ -67,6 +71,16 @@ def page_router(services: Services) -> APIRouter:
             editable=caller.is_admin,
             options={key: current[key] for key in TOOL_OPTIONS},
         )
+
+    @router.post("/estimate")
+    def estimate(form: dict[str, JsonValue], caller: Caller) -> EstimateModel | None:
+        """What a form would cost, in the fields of a request; null while it cannot be done as it is."""
+        try:
+            request = GenerationRequest.model_validate(form)
+            check_settings_allowed(request.override_settings, caller)
+            return estimated(services, request, caller.name)
+        except (ValidationError, WebuiError):
+            return None  # the form is being filled; Generate says what is wrong
 
     @router.get("/defaults/{tab}")
     def defaults(tab: Tab) -> Defaults:

@@ -187,6 +187,13 @@ def test_the_page_knows_its_visitor_and_its_tools(owner: Visitor, artist: Visito
     assert artist.told("GET", "page")["user"] == "ann"
 
 
+def test_a_form_is_estimated_once_it_can_be_done(owner: Visitor) -> None:
+    for form in ({"steps": 0}, {"sampler_name": "none"}):
+        answer = owner.ask("POST", "page/estimate", form)
+        assert (answer.status_code, answer.json()) == (200, None)
+    assert owner.told("POST", "page/estimate", {"width": 640})["width"] == 640
+
+
 def test_defaults_of_a_form_are_kept_in_ui_config_json(owner: Visitor, tmp_path: Path) -> None:
     values = {"Sampling steps": 30, "Hires. fix": True}
     assert owner.told("PUT", "page/defaults/txt2img", {"values": values})["values"] == values
