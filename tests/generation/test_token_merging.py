@@ -14,9 +14,7 @@ from tests.generation.test_pictures import BASE, make, stored_picture
 
 @pytest.fixture(scope="module")
 def catalogs(services: Services) -> Catalogs:
-    return Catalogs(
-        services.catalog, services.networks, services.styles, services.upscalers, services.faces
-    )
+    return Catalogs(services.catalog, services.networks, services.styles, services.upscalers, services.faces)
 
 
 def ratios(catalogs: Catalogs, settings: dict[str, object], **asked: object) -> tuple[float, float | None]:
