@@ -126,7 +126,8 @@ class Studio:
         place = self.part(field)
         place.locator(".dropzone input[type=file]").set_input_files(path)
         place.locator('.canvas-view[data-ready="true"]').wait_for()
-        self.page.wait_for_timeout(300)  # the upload behind the picture that is shown already
+        view = place.locator(".canvas-view").element_handle()
+        self.page.wait_for_function("(view) => view.field.props.value.image", arg=view)  # it is uploaded
 
     def painted_pixels(self, field: str = "image") -> int:
         """Number of pixels of the drawing that will count as mask."""

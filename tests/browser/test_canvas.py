@@ -144,3 +144,16 @@ def test_a_stroke_on_4096_pixels_is_packed_at_once(inpaint: Studio, tmp_path: Pa
     )
     assert spent[1] < 200_000  # characters: one bit a pixel, packed
     assert spent[0] < 5000  # milliseconds, on a busy machine; docs/ui.md has what it takes on an idle one
+
+
+def test_a_drawing_outlives_a_reload(inpaint: Studio) -> None:
+    inpaint.stroke([(0.3, 0.5), (0.7, 0.5)])
+    inpaint.page.wait_for_function(
+        "document.querySelector('#inpaint_image .canvas-view').field.props.value.mask"
+    )
+    drawn = set(inpaint.painted())
+    inpaint.page.reload()
+    inpaint.open("inpaint")
+    inpaint.part(FIELD).locator('.canvas-view[data-ready="true"]').wait_for()
+    inpaint.page.wait_for_function("!document.querySelector('#inpaint_image .undo').disabled")
+    assert set(inpaint.painted()) == drawn

@@ -146,6 +146,11 @@ class Drawing {
     });
   }
 
+  /** Lay a picture over the drawing at a place. */
+  put(image, x, y) {
+    this.change([x, y, x + image.naturalWidth, y + image.naturalHeight], (pen) => pen.drawImage(image, x, y));
+  }
+
   undo() { this.step(this.done, this.undone); }
   redo() { this.step(this.undone, this.done); }
 

@@ -25,6 +25,8 @@ class PictureField {
     new studio.CanvasPointer(this);
     new studio.CanvasKeys(this);
     this.watch('value', () => this.follow());
+    const kept = studio.keptPicture(this);
+    if (kept) this.props.value = kept;
     this.follow();
   }
 
@@ -171,17 +173,20 @@ class PictureField {
     this.view.show(width, height, this.drawing);
     this.mark();
     this.set({ ...this.props.value, size: [width, height] });
-    this.restore(this.props.value.mask);
+    this.restore(this.props.value);
     this.announce();
   }
 
-  /** Draw again what came with a picture from the server. */
-  async restore(mask) {
-    if (!mask || this.draws !== 'mask') return;
+  /** Draw again what came with a picture. */
+  async restore({ mask, paint }) {
+    const drawing = this.drawing, source = this.draws === 'mask' ? mask : this.draws === 'colour' ? paint?.png : '';
+    if (!source) return;
     const image = new Image();
-    image.src = mask;
+    image.src = source;
     await image.decode();
-    if (image.naturalWidth === this.drawing?.width && image.naturalHeight === this.drawing.height) this.perform((drawing) => drawing.load(image));
+    if (drawing !== this.drawing) return;
+    if (this.draws === 'colour') this.perform(() => drawing.put(image, paint.x, paint.y));
+    else if (image.naturalWidth === drawing.width && image.naturalHeight === drawing.height) this.perform(() => drawing.load(image));
   }
 
   announce() {
@@ -218,7 +223,7 @@ class PictureField {
     try {
       const sent = await this.upload(file);
       if (this.shown !== source) return;
-      this.set({ ...this.props.value, image: { path: sent.path, url: source, name: file.name } });
+      this.set({ ...this.props.value, image: { path: sent.path, url: source, remote: sent.url, name: file.name } });
       this.trigger('upload');
     } catch {
       if (this.shown === source) { this.empty(); this.set({}); }

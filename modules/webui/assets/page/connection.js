@@ -1,4 +1,6 @@
-// A lost server: a banner while it is away, and jobs are followed again when it is back.
+// A lost server: a banner while it is away, and jobs are followed again when it is back. Where Gradio was
+// listening when the server went it reloads the page; forms and drawings are remembered (form_memory.js,
+// canvas_memory.js), and the page finds its job again as after any reload.
 const PAUSES = [1, 2, 3, 5];  // seconds between attempts, the last one again and again
 const BACK_SHOWN = 3;         // seconds
 const realFetch = window.fetch.bind(window);
@@ -35,8 +37,7 @@ const check = async () => {
     const login = await realFetch('config', { cache: 'no-store' });
     if (!login.ok || login.redirected) { location.reload(); return; }
     show(studio.text('The server is back.'), true);
-    keepsPage = false;
-    for (const button of document.querySelectorAll('.toast-body.error .toast-close, .reattach')) button.click();
+    for (const button of document.querySelectorAll('.reattach')) button.click();
     await wait(BACK_SHOWN);
     hide();
   } finally { checking = false; }
@@ -60,24 +61,7 @@ const watched = (answer) => {
   return new Response(body, answer);
 };
 
-// When its stream breaks, Gradio asks every two seconds for the server's identity and reloads the page on any
-// answer; what was typed and drawn would go with it. As long as the server lays the page out as before, Gradio
-// is told that there is no answer, and we go on with the page that is there.
-const layoutOf = ({ components, dependencies }) => JSON.stringify([
-  components.map(({ id, type }) => [id, type]), dependencies.map(({ id, targets, inputs, outputs }) => [id, targets, inputs, outputs]),
-]);
-let keepsPage = false;
-const identity = async (request) => {
-  if (!keepsPage) {
-    const answer = await realFetch(...request), config = await realFetch('config', { cache: 'no-store' });
-    keepsPage = config.ok && !config.redirected && layoutOf(await config.json()) === layoutOf(window.gradio_config);
-    if (!keepsPage) return answer;
-  }
-  throw new TypeError('the page goes on by itself');
-};
-
 window.fetch = async (...request) => {
-  if (String(request[0]?.url ?? request[0]).endsWith('/app_id')) return identity(request);
   try { return watched(await realFetch(...request)); }
   catch (error) {
     if (error.name !== 'AbortError') check();
