@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["asset_path", "asset_text", "page_script", "page_styles"]
 
-_FIRST = ("core", "base")  # what the other scripts and style sheets build on
+_FIRST = ("core", "base", "kit")  # what the other scripts and style sheets build on
 
 
 def asset_path(name: str) -> Path:
