@@ -4,7 +4,7 @@ A coroutine yields one of these and is sent the answer. Everything else (encodin
 latents) it does itself while it runs, since the engine runs one coroutine at a time.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -21,6 +21,7 @@ __all__ = [
     "HALT",
     "Answer",
     "Effect",
+    "Elsewhere",
     "FinishedImage",
     "Halt",
     "ImageCoroutine",
@@ -152,15 +153,22 @@ class FinishedImage:
     distance: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another thread works for the picture; it waits until ``is_done`` or its owner ends it (``HALT``)."""
+
+    is_done: Callable[[], bool]
+
+
 class Halt(Enum):
-    """Answer to a :class:`StepEnd`: end the picture here with what there is."""
+    """Answer to a :class:`StepEnd` or an :class:`Elsewhere`: end the picture here with what there is."""
 
     NOW = "now"
 
 
 HALT = Halt.NOW
 
-Effect = UseModel | Predict | StepEnd | PassDone
+Effect = UseModel | Predict | StepEnd | PassDone | Elsewhere
 Answer = LoadedModel | Tensor | Halt | None
 ImageCoroutine = Generator[Effect, Answer, FinishedImage]
 

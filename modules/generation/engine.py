@@ -21,6 +21,7 @@ from modules.generation.device_time import DeviceTime
 from modules.generation.effects import (
     HALT,
     Answer,
+    Elsewhere,
     FinishedImage,
     ImageCoroutine,
     ModelKey,
@@ -53,6 +54,10 @@ class ImageListener(Protocol):
 
     def pass_ended(self, task: "ImageTask", done: PassDone) -> None:
         """A sampling pass has ended."""
+        ...
+
+    def wants_end(self) -> bool:
+        """Whether to end an image that waits for work elsewhere with what there is."""
         ...
 
     def finished(self, task: "ImageTask", image: FinishedImage) -> None:
@@ -88,6 +93,7 @@ class ImageTask:
     listener: ImageListener
     index: int
     pending: Predict | UseModel | None = None
+    elsewhere: Elsewhere | None = None
     last_served: int = 0
     paused: bool = False
     stopped: bool = False
@@ -160,10 +166,11 @@ class Engine:
 
     def tick(self) -> bool:
         """Serve one group of waiting images with one network call; False when there is none."""
+        self._call_back()
         self._tasks = [task for task in self._tasks if not task.stopped]
         waiting = [task for task in self._tasks if task.pending is not None and not task.paused]
         if not waiting:
-            self._at_work(())
+            self._hold(())
             return False
         first = self._next(waiting)
         group = self._group(first, waiting)
@@ -173,6 +180,19 @@ class Engine:
             task.last_served = next(self._turns)
             self._advance(task, answer)
         return True
+
+    def _call_back(self) -> None:
+        """Let images go on whose work elsewhere is done, or whose owner ends them."""
+        for task in [task for task in self._tasks if task.elsewhere is not None and not task.paused]:
+            ends = task.listener.wants_end()
+            if task.elsewhere is not None and (ends or task.elsewhere.is_done()):
+                task.elsewhere = None
+                self._advance(task, HALT if ends else None)
+
+    def _hold(self, job_ids: Sequence[str]) -> None:
+        """Say whose work is done now: here, and elsewhere."""
+        away = [task.listener.job_id for task in self._tasks if task.elsewhere is not None]
+        self._at_work([*job_ids, *away])
 
     def _next(self, waiting: list[ImageTask]) -> ImageTask:
         """The image to be served: of the owner who was given least, the one that waits longest.
@@ -218,7 +238,7 @@ class Engine:
     def _answers(self, group: list[ImageTask]) -> list[Tensor | Exception]:
         """One network call for all; when it fails, one for each, so that only the guilty image fails."""
         requests = [task.pending for task in group if isinstance(task.pending, Predict)]
-        self._at_work([task.listener.job_id for task in group])
+        self._hold([task.listener.job_id for task in group])
         begun = self._clock()
         answers: list[Tensor | Exception]
         try:
@@ -255,7 +275,7 @@ class Engine:
     def _advance(self, task: ImageTask, answer: Answer | Exception) -> None:
         """Run an image until it needs the network again, ends or fails."""
         task.pending = None
-        self._at_work((task.listener.job_id,))
+        self._hold((task.listener.job_id,))
         begun = self._clock()
         try:
             image = self._run(task, answer)
@@ -293,6 +313,9 @@ class Engine:
                     task.pending = effect  # another checkpoint waits until it is this owner's turn
                     return None
                 answer = self._use(effect.key)
+            elif isinstance(effect, Elsewhere):
+                task.elsewhere = effect
+                return None
             elif isinstance(effect, StepEnd):
                 answer = HALT if task.listener.step_ended(task, effect) else None
             else:
@@ -301,7 +324,7 @@ class Engine:
 
     def _model_for(self, task: ImageTask) -> LoadedModel | Exception:
         """Make the weights current that an image waits for."""
-        self._at_work((task.listener.job_id,))
+        self._hold((task.listener.job_id,))
         begun = self._clock()
         try:
             if task.pending is None:

@@ -1,6 +1,6 @@
 """Hires fix: enlarge the first pass's latent or picture, then sample again with fresh noise."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 import torch.nn.functional as F
@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from modules.generation.effects import Answer, Effect, ImageFacts, use_model
+from modules.generation.elsewhere import run_elsewhere
 from modules.generation.facts import merge_facts
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.generation.image_conditioning import source_conditioning
@@ -66,10 +67,13 @@ def _enlarged(
         return F.interpolate(first.latent, size=size, mode=interpolation, antialias=antialias), first.latent
     model = yield from use_model(first.key)
     picture = Image.fromarray(decode_checked(model, first.latent, settings))
-    upscaler = find_upscaler(hires.upscaler, room.upscalers, settings)
-    larger = resize_image(
-        ResizeMode.JUST_RESIZE, picture, hires.upscale_width, hires.upscale_height, upscaler=upscaler
-    )
+
+    def enlarge(stop: Callable[[], bool]) -> Image.Image:
+        upscaler = find_upscaler(hires.upscaler, room.upscalers, settings, stop=stop)
+        size = hires.upscale_width, hires.upscale_height
+        return resize_image(ResizeMode.JUST_RESIZE, picture, *size, upscaler=upscaler)
+
+    larger = yield from run_elsewhere(enlarge, otherwise=first.latent)
     return None, pixels_to_tensor(np.asarray(larger))
 
 

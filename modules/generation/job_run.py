@@ -124,6 +124,11 @@ class JobRun:
         self._report(step)
         return self._control.interrupt or self._control.skip
 
+    def wants_end(self) -> bool:
+        """See :class:`~modules.generation.engine.ImageListener`."""
+        self._control = self._kit.jobs.wants(self.job_id)
+        return self._control.interrupt or self._control.skip
+
     def pass_ended(self, task: ImageTask, done: PassDone) -> None:
         """See :class:`~modules.generation.engine.ImageListener`."""
         if done.stage == "first" and self._running[task].work.plan.hires is not None:

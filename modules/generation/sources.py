@@ -1,5 +1,6 @@
 """The pictures an image-to-image job starts from, made ready once for all its images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,7 +160,13 @@ def _mask(asked: ImageToImage, room: StoryRoom, width: int, height: int) -> Prep
     )
 
 
-def find_upscaler(name: str | None, upscalers: UpscalerCatalog, settings: Settings) -> Upscaler | None:
+def find_upscaler(
+    name: str | None,
+    upscalers: UpscalerCatalog,
+    settings: Settings,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> Upscaler | None:
     """The upscaler of that name; None for "None", which means plain Lanczos.
 
     Raises:
@@ -167,4 +174,4 @@ def find_upscaler(name: str | None, upscalers: UpscalerCatalog, settings: Settin
     """
     if not name or name == "None":
         return None
-    return upscalers.find(name, settings)
+    return upscalers.find(name, settings, stop=stop)

@@ -42,6 +42,7 @@ class Recorder:
     """A listener that writes down what it hears."""
 
     halt_at: int = 0
+    ends: bool = False
     job_id: str = "job"
     owner: str = "ann"
     seconds: float = 0.0
@@ -58,6 +59,9 @@ class Recorder:
 
     def pass_ended(self, task: ImageTask, done: PassDone) -> None:
         pass
+
+    def wants_end(self) -> bool:
+        return self.ends
 
     def finished(self, task: ImageTask, image: FinishedImage) -> None:
         self.results[task.index] = image
