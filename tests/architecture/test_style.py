@@ -11,6 +11,7 @@ TERMINAL = {"launch.py"}  # the only file that prints
 # Where a catch-all is right, because code of others runs or nothing above could tell the user.
 # Each place was reviewed; a new one needs a reason as good.
 CATCH_ALL = {
+    "modules/generation/elsewhere.py",  # what a thread raises is raised again where it is waited for
     "modules/generation/engine.py",  # whatever an image's coroutine raises ends that image only
     "modules/generation/job_run.py",  # a picture or grid that cannot be saved ends its job only
     "modules/generation/runner.py",  # a failing job must not end the engine's thread
