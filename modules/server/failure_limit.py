@@ -42,6 +42,11 @@ class FailureLimit:
             while len(self._failures) > self._addresses:
                 self._failures.popitem(last=False)
 
+    def forget(self) -> None:
+        """Forget all failures: everybody may try again."""
+        with self._lock:
+            self._failures.clear()
+
     def _recent(self, address: str) -> deque[float]:
         failures = self._failures.setdefault(address, deque(maxlen=self._allowed))
         while failures and failures[0] <= self._clock() - self._window:

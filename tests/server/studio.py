@@ -71,13 +71,14 @@ class Studio:
         *,
         client: str = "127.0.0.1",
         base_url: str = "http://127.0.0.1:7860",
+        patience: float = 60.0,
     ) -> T:
         """Let a client talk to the server."""
 
         async def talk() -> T:
             async with knock(self.app, client=client, base_url=base_url) as connection:
                 connection.timeout = httpx.Timeout(60)
-                return await asyncio.wait_for(story(connection), 60)
+                return await asyncio.wait_for(story(connection), patience)
 
         return asyncio.run(talk())
 
