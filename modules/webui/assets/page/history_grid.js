@@ -1,6 +1,6 @@
 // The grid of the history: a list without end of which only what is near the screen is on the page.
 const AHEAD = 800;       // pixels above and below the screen that are filled too
-const STRETCH = 200;     // pictures that are fetched at once
+const STRETCH = 100;     // pictures that are fetched at once
 const LONG_PRESS = 450;  // milliseconds
 
 class HistoryGrid {
