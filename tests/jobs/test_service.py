@@ -51,6 +51,35 @@ def test_positions_move_up_when_a_job_is_claimed(service: JobService) -> None:
     assert [service.view(job_id).position for job_id in ids] == [0, 1, 2]
 
 
+def test_a_job_is_watched_while_it_is_followed_or_asked_for(
+    service: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("modules.jobs.service.time.monotonic", lambda: now)
+    job_id = service.submit(REQUEST, "ann")
+    claim(service)
+    assert not service.is_watched(job_id)
+    service.view(job_id)
+    assert service.is_watched(job_id)
+    now += 60
+    assert not service.is_watched(job_id)
+    service.active("ann")
+    assert service.is_watched(job_id)
+    now += 60
+
+    async def follow() -> bool:
+        views = service.follow(job_id)
+        await anext(views)
+        watched = service.is_watched(job_id)
+        await views.aclose()  # type: ignore[attr-defined]
+        return watched
+
+    assert asyncio.run(follow())
+    service.finish(job_id, Outcome(JobState.DONE))
+    service.view(job_id)
+    assert not service.is_watched(job_id)
+
+
 def test_finished_pictures_are_shown_at_once_and_found_by_id(service: JobService) -> None:
     job_id = service.submit(REQUEST, "ann")
     claim(service)
