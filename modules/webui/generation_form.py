@@ -4,6 +4,7 @@ import gradio as gr
 
 from modules.webui.choices import FormChoices
 from modules.webui.form import Form
+from modules.webui.request_builder import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
 
 __all__ = [
     "accordion_switch",
@@ -106,7 +107,45 @@ def hires_controls(form: Form, choices: FormChoices) -> gr.Accordion:
         with gr.Row():
             slider(form, "hr_resize_x", "Resize width to", (0, MAX_SIDE, 8), 0)
             slider(form, "hr_resize_y", "Resize height to", (0, MAX_SIDE, 8), 0)
+        with gr.Accordion(
+            "Checkpoint, sampler and prompt of the second pass", open=False, elem_id=form.element_id("hr_own")
+        ):
+            _hires_own(form, choices)
     return accordion
+
+
+def _hires_own(form: Form, choices: FormChoices) -> None:
+    """What the second pass may have of its own; as it stands it has nothing."""
+    lists = (
+        ("hr_checkpoint", "Checkpoint", SAME_CHECKPOINT, choices.checkpoints),
+        ("hr_sampler", "Hires sampling method", SAME_SAMPLER, choices.samplers),
+        ("hr_scheduler", "Hires schedule type", SAME_SCHEDULER, choices.schedulers),
+    )
+    with gr.Row():
+        for key, label, same, names in lists:
+            form.add(
+                key,
+                gr.Dropdown(
+                    [same, *names],
+                    value=same,
+                    label=label,
+                    allow_custom_value=True,
+                    elem_id=form.element_id(key),
+                    min_width=140,
+                ),
+            )
+    for key, elem_id, label, hint in (
+        ("hr_prompt", "hires_prompt", "Hires prompt", "Prompt for the second pass; empty is the first one's"),
+        (
+            "hr_negative_prompt",
+            "hires_neg_prompt",
+            "Hires negative prompt",
+            "Negative prompt for the second pass; empty is the first one's",
+        ),
+    ):
+        form.add(
+            key, gr.Textbox(label=label, placeholder=hint, lines=2, elem_id=elem_id, elem_classes=["prompt"])
+        )
 
 
 def refiner_controls(form: Form, choices: FormChoices) -> gr.Accordion:
@@ -169,6 +208,9 @@ def guidance_controls(form: Form, choices: FormChoices, *, denoising: float | No
         slider(form, "cfg_scale", "CFG Scale", (1, 30, 0.5), choices.cfg_scale)
         if denoising is not None:
             slider(form, "denoising_strength", "Denoising strength", (0, 1, 0.01), denoising)
+    if denoising is not None:
+        image_scale = slider(form, "image_cfg_scale", "Image CFG Scale", (0, 3, 0.05), 1.5)
+        image_scale.info = "How close an editing checkpoint (instruct-pix2pix) keeps to the picture"
 
 
 def seed_controls(form: Form, live: gr.HTML) -> None:

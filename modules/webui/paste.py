@@ -6,7 +6,14 @@ from modules.domain.infotext import parse_infotext
 from modules.domain.infotext_defaults import StyleExtractor
 from modules.domain.infotext_request import pasted_parameters
 from modules.settings.options import Settings, infotext_options
-from modules.webui.request_builder import AUTOMATIC, MASKED_CONTENT
+from modules.webui.request_builder import (
+    AUTOMATIC,
+    MASKED_CONTENT,
+    SAME_CHECKPOINT,
+    SAME_SAMPLER,
+    SAME_SCHEDULER,
+)
+from modules.webui.script_values import pasted_script
 
 __all__ = ["pasted_values", "read_overrides"]
 
@@ -18,6 +25,16 @@ _CONTROL_OF = {
     "refiner_checkpoint": "checkpoint",
     "refiner_switch_at": "switch_at",
     "enable_hr": "hr",
+    "hr_checkpoint_name": "hr_checkpoint",
+    "hr_sampler_name": "hr_sampler",
+}
+# what these controls show when the parameters do not speak of them
+_UNSAID: dict[str, object] = {
+    "hr_checkpoint": SAME_CHECKPOINT,
+    "hr_sampler": SAME_SAMPLER,
+    "hr_scheduler": SAME_SCHEDULER,
+    "hr_prompt": "",
+    "hr_negative_prompt": "",
 }
 _QUICK_OPTIONS = {
     "CLIP_stop_at_last_layers": "setting_CLIP_stop_at_last_layers",
@@ -42,6 +59,7 @@ def pasted_values(text: str, settings: Settings, styles: StyleExtractor | None =
     if "Schedule type" in found:
         values["scheduler"] = pasted.fields.get("scheduler") or AUTOMATIC
     values["enable"] = "checkpoint" in values
+    values = _UNSAID | values
     values["subseed_show"] = any(key in values for key in ("subseed", "seed_resize_from_w"))
     if pasted.checkpoint and not settings.disable_weights_auto_swap:
         values["setting_sd_model_checkpoint"] = pasted.checkpoint
@@ -50,7 +68,7 @@ def pasted_values(text: str, settings: Settings, styles: StyleExtractor | None =
     for option, key in _QUICK_OPTIONS.items():
         values[key] = overrides.pop(option, current[option])
     values["override_settings"] = _labels(overrides)
-    return values
+    return values | pasted_script(found)
 
 
 def read_overrides(labels: object) -> dict[str, JsonValue]:

@@ -14,6 +14,9 @@ __all__ = [
     "AUTOMATIC",
     "MASKED_CONTENT",
     "RESIZE_MODES",
+    "SAME_CHECKPOINT",
+    "SAME_SAMPLER",
+    "SAME_SCHEDULER",
     "SOFT_INPAINTING",
     "Pictures",
     "build_request",
@@ -22,6 +25,11 @@ __all__ = [
 ]
 
 AUTOMATIC = "Automatic"
+SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER = (
+    "Use same checkpoint",
+    "Use same sampler",
+    "Use same scheduler",
+)
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 MASKED_CONTENT = ("fill", "original", "latent noise", "latent nothing")
 SOFT_INPAINTING: tuple[tuple[str, str, tuple[float, float, float], float], ...] = (
@@ -46,11 +54,16 @@ _CONTROL_OF = {
     "script_name": SCRIPT_KEY,
     "script_args": SCRIPT_KEY,
     "hires.upscaler": "hr_upscaler",
+    "upscaler": "hr_upscaler",
     "hires.scale": "hr_scale",
     "hires.resize_x": "hr_resize_x",
     "hires.resize_y": "hr_resize_y",
     "hires.steps": "hires_steps",
     "hires.denoising_strength": "denoising_strength",
+    "hires.checkpoint": "hr_checkpoint",
+    "hires.sampler_name": "hr_sampler",
+    "hires.scheduler": "hr_scheduler",
+    "image_to_image.image_cfg_scale": "image_cfg_scale",
     "refiner.checkpoint": "checkpoint",
     "refiner.switch_at": "switch_at",
     "image_to_image.denoising_strength": "denoising_strength",
@@ -69,6 +82,7 @@ _LABELS = {
     "batch_size": "Batch size",
     "batch_count": "Batch count",
     "hr_scale": "Upscale by",
+    "image_cfg_scale": "Image CFG Scale",
     "hr_resize_x": "Resize width to",
     "hr_resize_y": "Resize height to",
     "hires_steps": "Hires steps",
@@ -199,6 +213,11 @@ def _hires_settings(form: _Values) -> Hires:
         resize_y=form.whole("hr_resize_y", 0),
         steps=form.whole("hires_steps", 0),
         denoising_strength=form.number("denoising_strength", 0.7),
+        checkpoint=_unless_same(form.text("hr_checkpoint"), SAME_CHECKPOINT),
+        sampler_name=_unless_same(form.text("hr_sampler"), SAME_SAMPLER),
+        scheduler=_unless_same(form.text("hr_scheduler"), SAME_SCHEDULER),
+        prompt=form.text("hr_prompt"),
+        negative_prompt=form.text("hr_negative_prompt"),
     )
 
 
@@ -216,6 +235,7 @@ def _image_to_image(form: _Values, pictures: Pictures) -> ImageToImage:
         images=(pictures.image,),
         denoising_strength=form.number("denoising_strength", 0.75),
         resize_mode=_place(RESIZE_MODES, form.text("resize_mode"), 0),
+        image_cfg_scale=form.number("image_cfg_scale", 1.5),
     )
     if pictures.mask is None:
         return start
@@ -245,6 +265,10 @@ def _soft_inpainting(form: _Values) -> SoftInpainting | None:
 
 def _place(names: tuple[str, ...], name: str, default: int) -> int:
     return names.index(name) if name in names else default
+
+
+def _unless_same(name: str, same: str) -> str | None:
+    return None if name in ("", same) else name
 
 
 def _unless_automatic(name: str) -> str | None:

@@ -7,6 +7,7 @@ from modules.webui.choices import FormChoices, native_size, read_choices, sugges
 from modules.webui.generation_events import GenerationEvents
 from modules.webui.kit import PageKit
 from modules.webui.quick_settings import QuickSettings
+from modules.webui.request_builder import SAME_CHECKPOINT
 from modules.webui.result_wiring import wire_copies, wire_result
 from modules.webui.tab import GenerationTab
 
@@ -118,7 +119,8 @@ def _wire_lists(
     refiners = [tab.form["checkpoint"] for tab in tabs]
     styles = [tab.form["styles"] for tab in tabs]
     upscalers = [tab.form["hr_upscaler"] for tab in tabs if "hr_upscaler" in tab.form]
-    lists = [quick.checkpoint, quick.vae, *refiners, *styles, *upscalers]
+    second_passes = [tab.form["hr_checkpoint"] for tab in tabs if "hr_checkpoint" in tab.form]
+    lists = [quick.checkpoint, quick.vae, *refiners, *second_passes, *styles, *upscalers]
 
     def current() -> list[object]:
         found: FormChoices = read_choices(services)
@@ -126,6 +128,7 @@ def _wire_lists(
             gr.Dropdown(choices=list(found.checkpoints)),
             gr.Dropdown(choices=list(found.vaes)),
             *(gr.Dropdown(choices=["", *found.checkpoints]) for _ in refiners),
+            *(gr.Dropdown(choices=[SAME_CHECKPOINT, *found.checkpoints]) for _ in second_passes),
             *(gr.Dropdown(choices=list(found.styles), visible=bool(found.styles)) for _ in styles),
             *(gr.Dropdown(choices=list(found.upscalers)) for _ in upscalers),
         ]

@@ -36,6 +36,14 @@ def test_switches_go_off_when_the_parameters_do_not_speak_of_them() -> None:
     assert (values["hr"], values["enable"], values["subseed_show"]) == (False, False, False)
 
 
+def test_what_the_second_pass_had_of_its_own_is_pasted_and_else_taken_back() -> None:
+    text = PARAMETERS + ', Hires upscale: 2, Hires sampler: Euler a, Hires prompt: "sharp, clear"'
+    values = paste(text)
+    assert (values["hr_sampler"], values["hr_prompt"]) == ("Euler a", "sharp, clear")
+    plain = paste(PARAMETERS)
+    assert (plain["hr_sampler"], plain["hr_prompt"]) == ("Use same sampler", "")
+
+
 def test_a_second_pass_opens_hires() -> None:
     values = paste(
         PARAMETERS + ", Denoising strength: 0.5, Hires upscale: 1.5, Hires upscaler: Latent, Hires steps: 7"

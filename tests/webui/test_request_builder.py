@@ -64,6 +64,14 @@ def test_hires_counts_only_while_its_switch_is_on() -> None:
     assert (hires.scale, hires.denoising_strength, hires.steps) == (1.5, 0.4, 7)
 
 
+def test_the_second_pass_has_of_its_own_only_what_is_chosen() -> None:
+    same: dict[str, object] = {"hr_checkpoint": "Use same checkpoint", "hr_sampler": "Use same sampler"}
+    hires = build(hr=True, hr_scheduler="Karras", hr_prompt="sharp", **same).hires
+    assert hires is not None
+    assert (hires.checkpoint, hires.sampler_name) == (None, None)
+    assert (hires.scheduler, hires.prompt) == ("Karras", "sharp")
+
+
 def test_a_refiner_without_a_checkpoint_is_refused_beside_its_list() -> None:
     assert refusal(enable=True, checkpoint="").field == "checkpoint"
 
