@@ -55,6 +55,7 @@ class ScriptArgument:
         fill: label of a button that writes all choices.
         upload: label of a button that fills a text from a file.
         lines: height of a text.
+        infotext: key in the parameters of pictures that this is read back from.
     """
 
     key: str
@@ -74,6 +75,7 @@ class ScriptArgument:
     fill: str = ""
     upload: str = ""
     lines: int = 1
+    infotext: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,9 +76,15 @@ def _axis(letter: str, default: str) -> tuple[ScriptArgument, ...]:
     low, values = letter.lower(), f"{letter} values"
     return (
         ScriptArgument(
-            f"{low}_type", f"{letter} type", "dropdown", default, choices_from="axes", by_index=True
+            f"{low}_type",
+            f"{letter} type",
+            "dropdown",
+            default,
+            choices_from="axes",
+            by_index=True,
+            infotext=f"{letter} Type",
         ),
-        ScriptArgument(f"{low}_values", values, "text", ""),
+        ScriptArgument(f"{low}_values", values, "text", "", infotext=f"{letter} Values"),
         ScriptArgument(
             f"{low}_values_dropdown",
             values,
@@ -88,6 +94,7 @@ def _axis(letter: str, default: str) -> tuple[ScriptArgument, ...]:
             instead_of=f"{low}_values",
             plain_text="csv_mode",
             fill=f"Fill {letter} with all values",
+            infotext=f"{letter} Values",
         ),
     )
 

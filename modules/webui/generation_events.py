@@ -38,7 +38,7 @@ __all__ = ["GenerationEvents", "form_updates"]
 
 REMEMBERED_JOBS = 20  # how far back a fresh page looks for the last job of each tab
 _NOT_SENT = frozenset(
-    {"denoising_strength", "batch_size", "hr", "enable"}
+    {"denoising_strength", "batch_size", "hr", "enable", "script"}
 )  # of the source picture's tab alone
 
 

@@ -211,7 +211,16 @@ def _component(argument: ScriptArgument, choices: tuple[str, ...], element: str)
         case "checkboxes":
             return gr.CheckboxGroup(names, value=_names_of(value), label=label, elem_id=element)
         case "dropdown":
-            return gr.Dropdown(names, value=str(value), label=label, elem_id=element, min_width=140)
+            # parameters of another tab may name what this one lacks; the request's check says so
+            custom = bool(argument.infotext)
+            return gr.Dropdown(
+                names,
+                value=str(value),
+                label=label,
+                elem_id=element,
+                min_width=140,
+                allow_custom_value=custom,
+            )
         case "multiselect":
             return gr.Dropdown(
                 names,

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from modules.domain.axis_values import split_list
 from modules.domain.script import ScriptDeclaration
+from modules.domain.script_declarations import PLOT
 
-__all__ = ["NO_SCRIPT", "SCRIPT_KEY", "argument_key", "chosen_script"]
+__all__ = ["NO_SCRIPT", "SCRIPT_KEY", "argument_key", "chosen_script", "pasted_script"]
 
 NO_SCRIPT = "None"
 SCRIPT_KEY = "script"
@@ -31,6 +33,25 @@ def chosen_script(values: Mapping[str, object]) -> tuple[str | None, tuple[JsonV
         int(key.removeprefix(start)): _plain(value) for key, value in values.items() if key.startswith(start)
     }
     return title, tuple(placed.get(position) for position in range(max(placed, default=-1) + 1))
+
+
+def pasted_script(found: Mapping[str, object]) -> dict[str, object]:
+    """The script that a picture's parameters name, and its arguments as far as they tell them.
+
+    A picture that names none switches the script off; arguments that are not told get their defaults.
+    """
+    declaration = PLOT if found.get("Script") == PLOT.title else None
+    if declaration is None:
+        return {SCRIPT_KEY: NO_SCRIPT}
+    values: dict[str, object] = {SCRIPT_KEY: declaration.title}
+    for position, argument in enumerate(declaration.arguments):
+        if argument.infotext:
+            told = found.get(argument.infotext)
+            unset = "Nothing" if argument.choices_from == "axes" else ""
+            text = str(told) if told is not None else unset
+            several = argument.kind == "multiselect"
+            values[argument_key(declaration, position)] = split_list(text) if several else text
+    return values
 
 
 def _plain(value: object) -> JsonValue:

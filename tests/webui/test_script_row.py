@@ -6,7 +6,9 @@ import gradio as gr
 
 from modules.domain.script import read_arguments
 from modules.domain.script_declarations import LOOPBACK, PLOT, SD_UPSCALE
+from modules.settings.options import Settings
 from modules.webui.form import Form
+from modules.webui.paste import pasted_values
 from modules.webui.request_builder import build_request
 from modules.webui.script_offer import ScriptOffer
 from modules.webui.script_row import script_row
@@ -48,6 +50,23 @@ def test_arguments_travel_by_position_past_notes(tmp_path: Path) -> None:
     request = build_request(values, overrides={})
     assert request.script_name == "SD upscale"
     assert request.script_args == (None, 32, "None", 2.0)
+
+
+def test_the_parameters_of_a_plot_fill_the_row_again(tmp_path: Path) -> None:
+    form, offer = laid_out("txt2img", tmp_path)
+    text = (
+        "a cat\nSteps: 3, Sampler: Euler, CFG scale: 7.0, Seed: 11, Size: 64x64, Script: X/Y/Z plot, "
+        'X Type: Steps, X Values: "3,7", Y Type: Sampler, Y Values: "Euler,DDIM", Version: v1.10.1'
+    )
+    values = {**shown_values(form), **pasted_values(text, Settings())}
+    title, sent = chosen_script(values)
+    assert title == "X/Y/Z plot"
+    read = read_arguments(PLOT, sent, offer.lists("txt2img"))
+    axes = offer.lists("txt2img")["axes"]
+    assert [axes[read.whole(f"{letter}_type")] for letter in "xyz"] == ["Steps", "Sampler", "Nothing"]
+    assert (read.text("x_values"), read.names("y_values_dropdown")) == ("3,7", ("Euler", "DDIM"))
+    plain = pasted_values(text.replace(", Script: X/Y/Z plot", ""), Settings())
+    assert plain["script"] == "None"
 
 
 def test_element_ids_are_those_that_a1111s_users_know(tmp_path: Path) -> None:
