@@ -50,6 +50,8 @@ def climb_down(
 ) -> tuple[Result, Rung]:
     """Attempt something, each time in a more modest way, until the memory suffices.
 
+    The most modest way is tried twice: what it lacked may have been another program's for a moment.
+
     Args:
         rung: the way to try first.
         attempt: does it; must not keep anything when it fails.
@@ -62,6 +64,7 @@ def climb_down(
     Raises:
         DeviceMemoryError: even the lowest rung needs too much.
     """
+    is_last = False
     while True:
         try:
             return attempt(rung), rung
@@ -71,6 +74,8 @@ def climb_down(
         # Here, outside of the except block, the traceback is gone, and with it the tensors of its frames.
         release_cached_memory(device)
         below = lower(rung)
+        if below is None and not is_last:
+            is_last, below = True, rung
         if below is None:
             raise DeviceMemoryError(
                 "The device has too little memory, whatever was tried. Choose a smaller size, or close other "

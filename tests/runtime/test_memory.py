@@ -44,6 +44,18 @@ def test_lower_rungs_are_tried_until_one_carries() -> None:
     assert tried == [4, 3, 2, 1]
 
 
+def test_the_last_rung_is_tried_twice() -> None:
+    tries: list[int] = []
+
+    def attempt(rung: int) -> str:
+        tries.append(rung)
+        if len(tries) < 2:
+            raise MemoryError
+        return "done"
+
+    assert climb_down(1, attempt, lambda rung: None, CPU) == ("done", 1)
+
+
 def test_below_the_last_rung_the_error_says_what_to_do() -> None:
     def attempt(rung: int) -> None:
         raise MemoryError
