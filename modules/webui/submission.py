@@ -8,6 +8,7 @@ from pydantic import JsonValue, ValidationError
 from modules.domain.job import JobView
 from modules.domain.request import GenerationRequest
 from modules.exceptions import QueueFullError, RequestError
+from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.services import Services
 from modules.webui.batch import BatchFiles, batch_seed, output_overrides, with_png_info
 from modules.webui.mask_canvas import PictureReader
@@ -61,8 +62,13 @@ class Submitter:
             RequestError: it cannot be done; ``field`` is the key of the control.
             QueueFullError: too many jobs are waiting.
         """
+        services = self._services
+        catalogs = Catalogs(
+            services.catalog, services.networks, services.styles, services.upscalers, services.faces
+        )
         try:
-            job_id = self._services.jobs.submit(request, owner)
+            resolve(freeze_request(request, services.settings.current), catalogs)
+            job_id = services.jobs.submit(request, owner)
         except RequestError as error:  # speaks of the request's fields; the page speaks of its controls
             raise RequestError(control_of(error.field), str(error)) from error
         self._tabs[job_id] = tab
@@ -100,6 +106,8 @@ class Submitter:
         }
         pictures: Pictures | None = None if start is None else start.pictures
         request = build_request(values, overrides=overrides, pictures=pictures)
+        if start is not None and start.origin:
+            request = request.model_copy(update={"origins": (start.origin,)})
         return self.submit_request(tab.name, request, owner)
 
     def _batch(

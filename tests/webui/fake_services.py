@@ -20,7 +20,7 @@ from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
-from modules.exceptions import NotFoundError
+from modules.exceptions import CheckpointError, NotFoundError
 from modules.generation.postprocess import Postprocessor
 from modules.history.history import History
 from modules.jobs.board import JobBoard
@@ -52,6 +52,13 @@ class MemoryBlobs:
         return self.blobs[name]
 
 
+class NoStore:
+    """Where the files of no checkpoint lie."""
+
+    def readable(self, path: Path) -> Path:
+        raise CheckpointError(path, "there is no such file")
+
+
 @dataclass
 class FakeCatalog:
     titles: list[str] = field(default_factory=lambda: ["embedded.safetensors [0123abcd]"])
@@ -64,10 +71,25 @@ class FakeCatalog:
         )
 
     def find_checkpoint(self, wanted: str) -> SimpleNamespace:
+        if wanted in self.titles:
+            name = wanted.partition(" ")[0]
+            return SimpleNamespace(
+                title=wanted,
+                name=name,
+                stem=Path(name).stem,
+                path=Path("nowhere") / name,
+                shorthash="",
+                user_metadata={},
+                is_folder=False,
+                store=NoStore(),
+            )
         raise NotFoundError("sd_model_checkpoint", f"there is no checkpoint {wanted}")
 
     def vaes(self) -> tuple[SimpleNamespace, ...]:
         return ()
+
+    def resolve_vae(self, checkpoint: object, name: str, *, overrides_per_model: bool) -> None:
+        return None
 
     def refresh(self) -> None:
         self.titles.append(f"new-{len(self.titles)}.safetensors [00000000]")

@@ -113,6 +113,23 @@ def test_a_refused_form_is_one_sentence_beside_its_control(page: Page) -> None:
     assert page.services.jobs.active("ann") == ()
 
 
+@pytest.mark.parametrize(
+    ("changes", "element"),
+    [
+        ({"setting_sd_model_checkpoint": "gone"}, "setting_sd_model_checkpoint"),
+        ({"sampling": "Magic"}, "txt2img_sampling"),
+        ({"hr": True, "hr_upscaler": "Magic"}, "txt2img_hr_upscaler"),
+    ],
+)
+def test_what_the_server_does_not_have_is_told_beside_its_control(
+    page: Page, changes: dict[str, object], element: str
+) -> None:
+    relay = page.events.generate(page.txt2img)(visitor("ann"), *page.sent(page.txt2img, **changes))
+    error = cast("dict[str, str]", collected(relay)[0]["error"])
+    assert error["field"] == element
+    assert page.services.jobs.active("ann") == ()
+
+
 def test_after_a_refusal_the_next_job_is_fine(page: Page) -> None:
     page.generate(page.txt2img, steps=-1)
     assert page.generate(page.txt2img)[-1]["state"] == "done"
