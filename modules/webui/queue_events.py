@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import gradio as gr
 
-from modules.exceptions import NotFoundError
+from modules.exceptions import NotFoundError, WebuiError
 from modules.jobs.service import JobService
 from modules.webui.live import JobPicture, follow_job, notice_picture
 from modules.webui.messages import explain
@@ -31,7 +31,7 @@ class QueueEvents:
                 job_ids = self._submitter.submit(
                     tab, tab.form.values(sent), owner_of(request), reads_folders=is_admin(request)
                 )
-            except Exception as error:  # noqa: BLE001  # boundary: whatever it is, the page says one sentence
+            except WebuiError as error:
                 notice = explain(error)
                 field = str(tab.form[notice.field].elem_id) if notice.field in tab.form else ""
                 return [notice_picture(notice.text, field), gr.skip()]

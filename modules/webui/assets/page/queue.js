@@ -1,6 +1,6 @@
 // The visitor's jobs at a glance: what runs, what waits and in which order, what has ended.
 const MOMENT = 1000;   // ms between two looks while something runs
-let panel, list, shown = { active: [], ended: [] }, timer, dragged = '';
+let panel, list, shown = { active: [], ended: [] }, timer, dragged = '', pressed = { id: '', until: 0 };
 
 const look = async () => {
   clearTimeout(timer);
@@ -21,6 +21,7 @@ const tabOf = (job) => sentFrom[job.id] || (document.getElementById(`${job.task}
 const rootOf = (tab) => document.querySelector(`#${tab}_gallery .live-root`);
 const show = (job) => {
   const tab = tabOf(job);
+  pressed = { id: job.id, until: Date.now() + 5 * MOMENT };
   studio.queue.wanted = job.id;
   studio.press(`${tab}_show_job`);
 };
@@ -28,7 +29,8 @@ const followNext = () => {
   for (const job of shown.active) {
     const tab = tabOf(job), root = rootOf(tab);
     const isShown = document.querySelector(`.live-root[data-job="${job.id}"]`);
-    if (job.state === 'running' && root && !isShown && !studio.busy(tab)) { show(job); return; }
+    const isComing = pressed.id === job.id && Date.now() < pressed.until;   // a busy server takes a moment
+    if (job.state === 'running' && root && !isShown && !isComing && !studio.busy(tab)) { show(job); return; }
   }
 };
 studio.queue = {
