@@ -143,7 +143,7 @@ def test_a_stroke_on_4096_pixels_is_packed_at_once(inpaint: Studio, tmp_path: Pa
         }"""
     )
     assert spent[1] < 200_000  # characters: one bit a pixel, packed
-    assert spent[0] < 5000  # milliseconds, on a busy machine; docs/ui.md has what it takes on an idle one
+    assert spent[0] < 20_000  # milliseconds; far more than it takes, for busy machines
 
 
 def test_a_drawing_outlives_a_reload(inpaint: Studio) -> None:
