@@ -3,7 +3,7 @@
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 __all__ = ["health_router"]
 
@@ -11,7 +11,7 @@ __all__ = ["health_router"]
 class Health(BaseModel):
     """The server answers."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field("ok", description="always ok")
 
 
 def health_router() -> APIRouter:

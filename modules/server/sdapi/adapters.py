@@ -111,13 +111,17 @@ def adapters_router(services: Services) -> APIRouter:
 
 def _add_training(router: APIRouter) -> None:
     @router.post("/sdapi/v1/train/embedding")
-    def train_embedding(_: Annotated[dict[str, JsonValue], Body()], caller: Caller) -> Created:
+    def train_embedding(
+        _: Annotated[dict[str, JsonValue], Body(examples=[{"embedding_name": "my-cat"}])], caller: Caller
+    ) -> Created:
         """Refused: textual inversions are not trained over HTTP."""
         require_admin(caller)
         raise RequestError("embedding_name", _NO_TRAINING.format("Textual inversions"))
 
     @router.post("/sdapi/v1/train/hypernetwork")
-    def train_hypernetwork(_: Annotated[dict[str, JsonValue], Body()], caller: Caller) -> Created:
+    def train_hypernetwork(
+        _: Annotated[dict[str, JsonValue], Body(examples=[{"hypernetwork_name": "ink"}])], caller: Caller
+    ) -> Created:
         """Refused: hypernetworks are not trained over HTTP."""
         require_admin(caller)
         raise RequestError("hypernetwork_name", _NO_TRAINING.format("Hypernetworks"))

@@ -23,111 +23,111 @@ class _Listed(BaseModel):
 class SamplerItem(_Listed):
     """A sampler; options are text."""
 
-    name: str
-    aliases: list[str]
-    options: dict[str, str]
+    name: str = Field(description="as requests and infotexts call it")
+    aliases: list[str] = Field(description="other names under which it is understood")
+    options: dict[str, str] = Field(description="A1111's flags of it, as text")
 
 
 class SchedulerItem(_Listed):
     """A noise schedule."""
 
-    name: str
-    label: str
-    aliases: list[str]
+    name: str = Field(description="short name")
+    label: str = Field(description="as requests and infotexts call it")
+    aliases: list[str] = Field(description="other names")
     default_rho: float = Field(description="-1 where it has none")
-    need_inner_model: bool
+    need_inner_model: bool = Field(description="whether it looks at the model's own noise levels")
 
 
 class NamedItem(_Listed):
     """Something that has only a name."""
 
-    name: str
+    name: str = Field(description="as requests call it")
 
 
 class CheckpointItem(_Listed):
     """A checkpoint. Hashes are null until they were computed."""
 
-    title: str
-    model_name: str
-    hash: str | None
-    sha256: str | None
-    filename: str
-    config: str | None
+    title: str = Field(description="name and short hash; the setting sd_model_checkpoint takes it")
+    model_name: str = Field(description="name without suffix, as file names use it")
+    hash: str | None = Field(description="first ten digits of sha256")
+    sha256: str | None = Field(description="of the file")
+    filename: str = Field(description="its path; for others than administrators its name")
+    config: str | None = Field(description="the .yaml beside it")
 
 
 class VaeItem(_Listed):
     """A VAE file."""
 
-    model_name: str
-    filename: str
+    model_name: str = Field(description="the setting sd_vae takes it")
+    filename: str = Field(description="its path; for others than administrators its name")
 
 
 class FileItem(_Listed):
     """A file with a name."""
 
-    name: str
-    path: str
+    name: str = Field(description="as prompts call it")
+    path: str = Field(description="for others than administrators its name")
 
 
 class FaceRestorerItem(_Listed):
     """A face restorer."""
 
-    name: str
-    cmd_dir: str | None
+    name: str = Field(description="the setting face_restoration_model takes it")
+    cmd_dir: str | None = Field(description="folder of its model")
 
 
 class RealesrganItem(_Listed):
     """A Real-ESRGAN model."""
 
-    name: str
-    path: str | None
-    scale: int | None
+    name: str = Field(description="as requests call it")
+    path: str | None = Field(description="of its model")
+    scale: int | None = Field(description="factor that it was trained for")
 
 
 class StyleItem(_Listed):
     """A prompt style."""
 
-    name: str
-    prompt: str | None
-    negative_prompt: str | None
+    name: str = Field(description="as requests call it")
+    prompt: str | None = Field(description="is put around the prompt at {prompt}, else behind it")
+    negative_prompt: str | None = Field(description="the same for the negative prompt")
 
 
 class EmbeddingItem(_Listed):
     """A textual inversion."""
 
-    step: int | None
-    sd_checkpoint: str | None
-    sd_checkpoint_name: str | None
-    shape: int
-    vectors: int
+    step: int | None = Field(description="training steps, null if not stored")
+    sd_checkpoint: str | None = Field(description="short hash of the model it was trained on")
+    sd_checkpoint_name: str | None = Field(description="name of that model")
+    shape: int = Field(description="width of a vector")
+    vectors: int = Field(description="token positions that it takes")
 
 
 class EmbeddingsItem(_Listed):
     """All textual inversions; skipped ones cannot be read."""
 
-    loaded: dict[str, EmbeddingItem]
-    skipped: dict[str, EmbeddingItem]
+    loaded: dict[str, EmbeddingItem] = Field(description="by the word that prompts use")
+    skipped: dict[str, EmbeddingItem] = Field(description="those that cannot be read")
 
 
 class LoraItem(_Listed):
     """A LoRA or one of its relatives."""
 
-    name: str
-    alias: str
-    path: str
-    metadata: dict[str, JsonValue]
+    name: str = Field(description="as prompts call it")
+    alias: str = Field(description="name that its trainer gave it")
+    path: str = Field(description="for others than administrators its name")
+    metadata: dict[str, JsonValue] = Field(description="what its file says of its training")
 
 
 class ExtensionItem(_Listed):
     """An installed extension."""
 
-    name: str
-    remote: str
-    branch: str
-    commit_hash: str
-    version: str
-    commit_date: str
-    enabled: bool
+    name: str = Field(description="of its folder")
+    remote: str = Field(description="address that it was cloned from")
+    branch: str = Field(description="of its repository")
+    commit_hash: str = Field(description="that it stands at")
+    version: str = Field(description="short hash")
+    commit_date: str = Field(description="seconds since 1970, as text")
+    enabled: bool = Field(description="whether it is loaded")
 
 
 def listings_router(services: Services) -> APIRouter:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from modules.exceptions import NotFoundError
 from modules.generation.settings_check import checked_changes
@@ -20,8 +20,8 @@ __all__ = ["options_router"]
 class QuickSetting(BaseModel):
     """A setting's key and label."""
 
-    name: str
-    label: str
+    name: str = Field(description="key")
+    label: str = Field(description="as the settings page calls it")
 
 
 def options_router(services: Services) -> APIRouter:
@@ -36,7 +36,10 @@ def options_router(services: Services) -> APIRouter:
         return options
 
     @router.post("/sdapi/v1/options")
-    def set_options(changes: Annotated[dict[str, JsonValue], Body()], caller: Caller) -> None:
+    def set_options(
+        changes: Annotated[dict[str, JsonValue], Body(examples=[{"CLIP_stop_at_last_layers": 2}])],
+        caller: Caller,
+    ) -> None:
         """Change some settings for everybody; unknown keys are ignored. Administrators only."""
         if not caller.is_admin:
             raise ForbiddenError("settings belong to the administrator; use override_settings in a request")

@@ -80,6 +80,10 @@ class Payload(BaseModel):
 class TextToImagePayload(Payload):
     """Body of txt2img."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "a red apple", "steps": 20, "width": 512, "height": 512}]}
+    )
+
     enable_hr: Switch = Field(False, description="make a second pass at a larger size")
     firstphase_width: Integer = Field(0, description="width of the first pass, 0 is width")
     firstphase_height: Integer = Field(0, description="height of the first pass, 0 is height")
@@ -99,6 +103,14 @@ class TextToImagePayload(Payload):
 
 class ImageToImagePayload(Payload):
     """Body of img2img and inpainting. Pictures are base64, with or without a data URI prefix."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"init_images": ["iVBORw0KGgo..."], "prompt": "a red apple", "denoising_strength": 0.6}
+            ]
+        }
+    )
 
     init_images: list[str] | None = Field(None, description="pictures to start from")
     resize_mode: Integer = Field(0, description="0 stretch, 1 crop, 2 fill, 3 latent upscale")

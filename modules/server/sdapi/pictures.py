@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from modules.domain.infotext import parse_infotext
 from modules.exceptions import NotFoundError
@@ -16,6 +16,8 @@ __all__ = ["pictures_router"]
 
 class PngInfoRequest(BaseModel):
     """A picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": "iVBORw0KGgo..."}]})
 
     image: str | None = Field("", description="base64, with or without a data URI prefix")
 
@@ -31,6 +33,8 @@ class PngInfoResponse(BaseModel):
 class InterrogateRequest(BaseModel):
     """A picture and who is to describe it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": "iVBORw0KGgo...", "model": "clip"}]})
+
     image: str | None = Field("", description="base64, with or without a data URI prefix")
     model: Annotated[str | None, Field(description="clip or deepdanbooru")] = "clip"
 
@@ -38,7 +42,7 @@ class InterrogateRequest(BaseModel):
 class InterrogateResponse(BaseModel):
     """A description."""
 
-    caption: str
+    caption: str = Field(description="what the picture shows, as a prompt")
 
 
 def pictures_router() -> APIRouter:

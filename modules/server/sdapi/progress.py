@@ -5,7 +5,7 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from modules.domain.job import JobState, JobView
 from modules.exceptions import NotFoundError
@@ -21,15 +21,15 @@ __all__ = ["InternalProgress", "Progress", "ProgressState", "progress_router"]
 class ProgressState(BaseModel):
     """A1111's state of the current job."""
 
-    skipped: bool = False
-    interrupted: bool = False
-    stopping_generation: bool = False
-    job: str = ""
+    skipped: bool = Field(False, description="the current picture is to end early")
+    interrupted: bool = Field(False, description="the job is to stop")
+    stopping_generation: bool = Field(False, description="accepted for compatibility")
+    job: str = Field("", description="what runs; empty when nothing does")
     job_count: int = Field(0, description="pictures in all; 0 when nothing runs")
-    job_timestamp: str = "0"
+    job_timestamp: str = Field("0", description="when it began, as YYYYMMDDhhmmss")
     job_no: int = Field(0, description="finished pictures")
-    sampling_step: int = 0
-    sampling_steps: int = 0
+    sampling_step: int = Field(0, description="of the current picture")
+    sampling_steps: int = Field(0, description="of a picture")
 
 
 class Progress(BaseModel):
@@ -37,37 +37,45 @@ class Progress(BaseModel):
 
     progress: float = Field(description="0 to 1")
     eta_relative: float = Field(description="estimated seconds left")
-    state: ProgressState
+    state: ProgressState = Field(description="of the job")
     current_image: str | None = Field(None, description="latest preview, as base64")
-    textinfo: str | None = None
+    textinfo: str | None = Field(None, description="what is being done, for people")
 
 
 class InternalProgressRequest(BaseModel):
     """Which task, and which preview the client has already."""
 
-    id_task: str | None = None
-    id_live_preview: int | None = -1
-    live_preview: bool | None = True
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id_task": "task(abc1234)", "id_live_preview": -1, "live_preview": True}]
+        }
+    )
+
+    id_task: str | None = Field(None, description="the force_task_id, or a job's id")
+    id_live_preview: int | None = Field(
+        -1, description="version of the preview that the client has, -1 for none"
+    )
+    live_preview: bool | None = Field(True, description="whether previews are wanted")
 
 
 class InternalProgress(BaseModel):
     """Progress of one task, as A1111's page asks for it."""
 
-    active: bool
-    queued: bool
-    completed: bool
-    progress: float | None = None
-    eta: float | None = None
+    active: bool = Field(description="it runs")
+    queued: bool = Field(description="it waits")
+    completed: bool = Field(description="it has ended")
+    progress: float | None = Field(None, description="0 to 1")
+    eta: float | None = Field(None, description="estimated seconds left")
     live_preview: str | None = Field(None, description="data URI, only when newer than id_live_preview")
-    id_live_preview: int | None = None
-    textinfo: str | None = None
+    id_live_preview: int | None = Field(None, description="version of the preview")
+    textinfo: str | None = Field(None, description="what is being done, for people")
 
 
 class PendingTasks(BaseModel):
     """The caller's tasks that wait."""
 
-    size: int
-    tasks: list[str]
+    size: int = Field(description="how many")
+    tasks: list[str] = Field(description="their ids")
 
 
 def progress_router(jobs: JobService, tasks: TaskNames) -> APIRouter:

@@ -1,0 +1,69 @@
+"""The OpenAPI document explains itself: every field in words, every body by an example."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.server.route_table import full_app
+from tests.server.studio import Studio
+
+SPOKEN = ("/sdapi/v1/", "/internal/", "/sd_extra_networks/", "/api/v1/jobs", "/api/v1/pictures", "/files/")
+FREE = {
+    "JsonValue",
+    "ScriptArgument",
+    "ScriptInfo",
+    "ScriptTitles",
+    "UpscalerItem",
+    "HTTPValidationError",
+    "ValidationError",
+}
+
+
+@pytest.fixture
+def document(studio: Studio) -> Mapping[str, Any]:
+    return full_app(studio).openapi()
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        if path.startswith(SPOKEN) and "/extra-" not in path:
+            for method, operation in methods.items():
+                yield f"{method.upper()} {path}", operation
+
+
+def models_in(value: object, document: Mapping[str, Any], found: set[str]) -> None:
+    """Names of all models that a part of the document refers to, also through others."""
+    if isinstance(value, dict):
+        name = str(value.get("$ref", "")).rpartition("/")[2]
+        if name and name not in found:
+            found.add(name)
+            models_in(document["components"]["schemas"][name], document, found)
+        for part in value.values():
+            models_in(part, document, found)
+    elif isinstance(value, list):
+        for part in value:
+            models_in(part, document, found)
+
+
+def test_every_field_is_described(document: Mapping[str, Any]) -> None:
+    found: set[str] = set()
+    for _, operation in operations(document):
+        models_in(operation, document, found)
+    assert len(found) > 30
+    for name in found - FREE:
+        model = document["components"]["schemas"][name]
+        assert model.get("description") or "enum" in model, name
+        for field, schema in model.get("properties", {}).items():
+            assert schema.get("description") or "$ref" in schema, f"{name}.{field}"
+
+
+def test_every_body_has_an_example(document: Mapping[str, Any]) -> None:
+    for route, operation in operations(document):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            schema = content.get("schema", {})
+            name = str(schema.get("$ref", "")).rpartition("/")[2]
+            model = document["components"]["schemas"].get(name, schema)
+            fields = model.get("properties", {}).values()
+            is_file = schema.get("format") == "binary"
+            assert is_file or "examples" in model or any("examples" in field for field in fields), route
