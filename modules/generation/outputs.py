@@ -90,6 +90,10 @@ class JobOutput:
             suffix = "-before-face-restoration"
             self.writer.save(picture, facts, settings, kind=request.kind, infotext=infotext, suffix=suffix)
 
+    def picture(self, index: int) -> Image.Image:
+        """A picture that was saved, as it was before its file's format took anything away; mode RGB."""
+        return self._made[index].picture
+
     def _masks(self, decoded: Image.Image) -> list[Image.Image]:
         """The mask, and the repainted part alone, where the settings ask for them."""
         settings = self.plan.settings

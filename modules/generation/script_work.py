@@ -72,12 +72,11 @@ class ScriptRecords:
         picture = RenderedPicture(**{**values, "path": Path(values["path"])})
         return picture if picture.path.is_file() else None
 
-    def lossless(self, path: Path) -> Path:
-        """The same pixels in a file without losses: the file itself, or a copy of it as it was decoded."""
-        with Image.open(path) as image:
-            return (
-                path if image.format == "PNG" else self.blobs.path(self.blobs.put(encode_image(image, "png")))
-            )
+    def lossless(self, path: Path, picture: Image.Image) -> Path:
+        """A file with exactly these pixels: the one that was saved, or a copy where its format loses some."""
+        with Image.open(path) as saved:
+            exact = saved.format == "PNG"
+        return path if exact else self.blobs.path(self.blobs.put(encode_image(picture, "png")))
 
 
 @dataclass
@@ -183,7 +182,7 @@ class ScriptWork:
         results = output.save(plan, finished)
         self._add_comments((*asked.prepared.plan.comments, *output.comments))
         picture = RenderedPicture(
-            self._records.lossless(Path(results[0].path)),
+            self._records.lossless(Path(results[0].path), output.picture(plan.index)),
             results[0].infotext,
             plan.seed,
             plan.subseed,
