@@ -69,9 +69,10 @@ def known_results(results: Iterable[StoredResult], outputs: Path) -> dict[str, K
 def request_sources(payload: str) -> tuple[str, ...]:
     """Digests of the pictures that a request (JSON text) starts from, each once."""
     try:
-        source = json.loads(payload)["image_to_image"]
-        images = source["images"] if source else ()
-    except (ValueError, KeyError, TypeError):
+        request = json.loads(payload)
+        source = request.get("image_to_image") or {}
+        images = [*source.get("images", ()), *request.get("origins", ())]
+    except (ValueError, AttributeError, TypeError):
         return ()
     return tuple(dict.fromkeys(image for image in images if isinstance(image, str)))
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import gradio as gr
@@ -138,6 +139,7 @@ class ResultEvents:
                 "batch_size": 1,
                 "n_iter": 1,
                 "hires": hires_of(values),
+                "origins": (sha256(Path(found.image.path).read_bytes()).hexdigest(),),
             }
         )
 

@@ -54,10 +54,17 @@ START_MODES: tuple[StartMode, ...] = (
 
 @dataclass(frozen=True)
 class Start:
-    """Pictures of a job, in the blob store, and the size of the first in pixels."""
+    """What a job starts from.
+
+    Attributes:
+        pictures: in the blob store.
+        size: of the first, in pixels.
+        origin: sha256 of the file that was painted on; "" where the pictures are the files themselves.
+    """
 
     pictures: Pictures
     size: tuple[int, int]
+    origin: str = ""
 
 
 class StartReader:
@@ -88,7 +95,8 @@ class StartReader:
             pictures = self._sketched(found, values, mode.field)
         else:
             pictures = self._masked(found, mode, values, owner)
-        return Start(pictures, found.image.size)
+        origin = "" if found.painted is None else sha256(found.data).hexdigest()
+        return Start(pictures, found.image.size, origin)
 
     def _masked(
         self, found: PictureInput, mode: StartMode, values: Mapping[str, object], owner: str

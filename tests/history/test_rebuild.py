@@ -10,7 +10,7 @@ from modules.history.bin import BIN
 from modules.history.history import History
 from modules.history.index import HistoryIndex
 from modules.history.query import parse_query
-from modules.history.rebuild import Rebuilt, known_results, picture_kind, rebuild
+from modules.history.rebuild import Rebuilt, known_results, picture_kind, rebuild, request_sources
 from modules.imaging.blobs import BlobStore
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue, Outcome
@@ -158,6 +158,22 @@ def _all_of(index: HistoryIndex) -> list[tuple[object, ...]]:
         )
         for picture in found if picture is not None
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("payload", "sources"),
+    [
+        ('{"image_to_image": {"images": ["a", "b", "a"]}}', ("a", "b")),
+        ('{"image_to_image": null, "origins": ["c"]}', ("c",)),
+        ('{"image_to_image": {"images": ["a"]}, "origins": ["c", "a"]}', ("a", "c")),
+        ('{"image_to_image": {"images": [1, null]}}', ()),
+        ('{"image_to_image": 7}', ()),
+        ("[]", ()),
+        ("no JSON", ()),
+    ],
+)
+def test_a_request_names_what_its_pictures_are_made_from(payload: str, sources: tuple[str, ...]) -> None:
+    assert request_sources(payload) == sources
 
 
 def test_a_queue_that_is_missing_or_damaged_knows_nothing(tmp_path: Path) -> None:

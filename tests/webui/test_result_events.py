@@ -78,6 +78,7 @@ def test_upscaling_makes_the_selected_picture_again_with_hires_fix(page: Page, r
     assert (request.prompt, request.cfg_scale, request.image_count) == ("a hut", 4, 1)
     assert str(request.seed) == images[1]["seed"]
     assert request.hires == Hires(scale=1.5, denoising_strength=0.3)
+    assert request.origins == (page.services.history.index.picture(images[1]["id"], "ann").digest,)
     refused = collected(results.upscale(page.txt2img)(shown(frames), visitor("ann"), *sent))
     assert "large already" in cast("dict[str, str]", refused[-1]["error"])["text"]
 

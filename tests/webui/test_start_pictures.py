@@ -1,5 +1,6 @@
 import base64
 import io
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,13 @@ def test_a_sketch_starts_from_the_painted_picture(starts: StartReader, blobs: Me
     assert mask is None
     assert (picture[2:6, 2:6] == (255, 0, 0)).all()
     assert (picture[0] == 90).all()
+
+
+def test_what_was_painted_on_is_remembered(starts: StartReader) -> None:
+    """A plain picture needs no note: what is stored is the file itself."""
+    painted = starts.read(MODES["Sketch"], {"sketch": field(paint=red_paint())}, "ann")
+    plain = starts.read(MODES["img2img"], {"image": field()}, "ann")
+    assert (painted.origin, plain.origin) == (sha256(as_png(GREY)).hexdigest(), "")
 
 
 def test_an_inpaint_sketch_has_the_mask_of_its_paint(starts: StartReader, blobs: MemoryBlobs) -> None:
