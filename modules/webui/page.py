@@ -7,6 +7,7 @@ import gradio as gr
 
 from modules.domain.languages import LanguageCatalog
 from modules.services import Services
+from modules.settings.options import Settings
 from modules.webui.choices import read_choices
 from modules.webui.extensions import extensions_tab
 from modules.webui.extras import extras_tab
@@ -68,6 +69,17 @@ def build_page(services: Services) -> gr.Blocks:
             kit = PageKit(services, choices, events, page, tabs, quick, generation)
             for tool in TOOL_TABS:
                 tool(kit)
+            _arrange(tabs, services.settings.current)
         wire_generation_tabs(kit)
         add_page_tools(kit)
     return page
+
+
+def _arrange(tabs: gr.Tabs, settings: Settings) -> None:
+    """Put the tabs into the order that the settings want, and hide those that they name."""
+    places = {label.strip().lower(): place for place, label in enumerate(settings.ui_tab_order)}
+    hidden = {label.strip().lower() for label in settings.hidden_tabs}
+    for tab in tabs.children:
+        if isinstance(tab, gr.Tab) and str(tab.label).lower() in hidden and tab.id != "settings":
+            tab.visible = False
+    tabs.children.sort(key=lambda tab: places.get(str(getattr(tab, "label", "")).lower(), len(places)))

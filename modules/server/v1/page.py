@@ -32,9 +32,11 @@ TOOL_OPTIONS = (
     "extra_networks_show_hidden_directories",
     "keyedit_delimiters",
     "keyedit_delimiters_whitespace",
+    "keyedit_move",
     "keyedit_precision_attention",
     "keyedit_precision_extra",
     "lora_show_all",
+    "show_progress_in_title",
 )
 
 Tab = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]

@@ -4,6 +4,8 @@ const message = $('.live-message'), thumbs = $('.thumbs'), box = $('.infotext-bo
 const tab = root.dataset.tab;
 let pinned = '';      // picture that the user chose, '' while the newest is shown
 let thumbKeys = '';   // ids of the thumbnails on the page
+let titleTells = true;
+studio.visitor?.().then(({ options }) => { titleTells = options.show_progress_in_title !== false; });
 let lastJob = null;
 let wanted = '';      // source that the stage shall show
 let saidParts = '';   // what the line of progress says
@@ -89,7 +91,8 @@ const announce = (value) => {
   const page = element.closest('.studio-tab');
   if (page) Object.assign(page.dataset, { busy: String(isBusy(value)), state: value.state || 'idle' });
   const percent = Math.round((value.progress || 0) * 100);
-  document.title = value.state === 'running' ? `[${percent}%] ${document.title.replace(/^\[\d+%\] /, '')}` : document.title.replace(/^\[\d+%\] /, '');
+  const title = document.title.replace(/^\[\d+%\] /, '');
+  document.title = value.state === 'running' && titleTells ? `[${percent}%] ${title}` : title;
 };
 
 function render() {

@@ -4,7 +4,16 @@ const write = (area, from, to, text, selectFrom, selectTo) => {
   area.setSelectionRange(selectFrom, selectTo);
   area.dispatchEvent(new Event('input', { bubbles: true }));
 };
-const DELIMITERS = new Set('.,\\/!?%^*;:{}=`~() \t\r\n');
+const WHITESPACE = { Tab: '\t', 'Carriage Return': '\r', 'Line Feed': '\n' };
+let delimiters = new Set('.,\\/!?%^*;:{}=`~() \t\r\n'), stepOfWeight = 0.1, stepOfNetwork = 0.05, moves = true;
+studio.visitor().then(({ options }) => {
+  if (options.keyedit_delimiters === undefined) return;
+  delimiters = new Set(options.keyedit_delimiters + options.keyedit_delimiters_whitespace.map((name) => WHITESPACE[name] ?? '').join(''));
+  stepOfWeight = options.keyedit_precision_attention;
+  stepOfNetwork = options.keyedit_precision_extra;
+  moves = options.keyedit_move;
+});
+const rounded = (weight) => Math.round(weight * 1000) / 1000;
 const enclosing = (text, from, to, open, close) => {
   let depth = 0, start = -1;
   for (let i = from - 1; i >= 0; i--) {
@@ -23,11 +32,11 @@ const changeWeight = (area, up) => {
   const text = area.value;
   let from = area.selectionStart, to = area.selectionEnd;
   const angle = enclosing(text, from, to, '<', '>');
-  const step = (angle ? 0.05 : 0.1) * (up ? 1 : -1);
+  const step = (angle ? stepOfNetwork : stepOfWeight) * (up ? 1 : -1);
   const bracket = angle || enclosing(text, from, to, '(', ')');
   const inside = bracket && text.slice(bracket[0] + 1, bracket[1]).match(/^([^]*?):\s*(-?[\d.]+)\s*$/);
   if (bracket && inside) {
-    const weight = Math.round((Number(inside[2]) + step) * 100) / 100;
+    const weight = rounded(Number(inside[2]) + step);
     if (weight === 1 && !angle) {
       write(area, bracket[0], bracket[1] + 1, inside[1], bracket[0], bracket[0] + inside[1].length);
     } else {
@@ -37,13 +46,13 @@ const changeWeight = (area, up) => {
   }
   if (angle) return;
   if (from === to) {
-    while (from > 0 && !DELIMITERS.has(text[from - 1])) from--;
-    while (to < text.length && !DELIMITERS.has(text[to])) to++;
+    while (from > 0 && !delimiters.has(text[from - 1])) from--;
+    while (to < text.length && !delimiters.has(text[to])) to++;
   }
   while (to > from && text[to - 1] === ' ') to--;
   if (from === to) return;
   const word = text.slice(from, to);
-  write(area, from, to, `(${word}:${Math.round((1 + step) * 100) / 100})`, from + 1, from + 1 + word.length);
+  write(area, from, to, `(${word}:${rounded(1 + step)})`, from + 1, from + 1 + word.length);
 };
 const movePhrase = (area, by) => {
   const phrases = area.value.split(',');
@@ -61,7 +70,7 @@ document.addEventListener('keydown', (event) => {
   if (!area || event.isComposing) return;
   const command = event.ctrlKey || event.metaKey;
   if (command && (event.key === 'ArrowUp' || event.key === 'ArrowDown')) changeWeight(area, event.key === 'ArrowUp');
-  else if (event.altKey && (event.key === 'ArrowLeft' || event.key === 'ArrowRight')) movePhrase(area, event.key === 'ArrowLeft' ? -1 : 1);
+  else if (moves && event.altKey && (event.key === 'ArrowLeft' || event.key === 'ArrowRight')) movePhrase(area, event.key === 'ArrowLeft' ? -1 : 1);
   else return;
   event.preventDefault();
   event.stopPropagation();
