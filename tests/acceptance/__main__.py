@@ -53,8 +53,8 @@ Where pixels do not matter, a stand-in without a model draws pictures that hold 
 
 Run on {day}: {machine}; {minutes:.0f} minutes. {verdict}
 
-| # | check | result | measured | seconds |
-|--:|---|---|---|--:|
+| # | check | result | length | measured | seconds |
+|--:|---|---|---|---|--:|
 """
 
 
@@ -78,7 +78,7 @@ def main() -> int:
         row["minutes"] = (time.monotonic() - begun) / 60 / max(1, len(found))
     if arguments.rows is not None:
         found = _gathered(arguments.rows, found)
-    if arguments.full and set(TITLES) <= {row["number"] for row in found}:
+    if (arguments.full or arguments.rows) and set(TITLES) <= {row["number"] for row in found}:
         PAGE.write_text(_page(found), encoding="utf-8")
     return int(status)
 
@@ -89,6 +89,8 @@ def _gathered(path: Path, found: list[dict[str, object]]) -> list[dict[str, obje
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         earlier = json.loads(file.read() or "[]")
+        at_length = {row["test"] for row in earlier if row["full"] and row["outcome"] == "passed"}
+        found = [row for row in found if row["full"] or row["test"] not in at_length]
         again = {row["test"] for row in found}
         rows = [row for row in earlier if row["test"] not in again] + found
         file.truncate(0)
@@ -112,7 +114,8 @@ def _page(rows: list[dict[str, object]]) -> str:
 def _line(row: dict[str, object]) -> str:
     result = {"passed": "holds", "skipped": "not run"}.get(str(row["outcome"]), "**RED**")
     title = TITLES[int(str(row["number"]))]
-    return f"| {row['number']} | {title} | {result} | {row['measured']} | {row['seconds']} |"
+    length = "full" if row["full"] else "short"
+    return f"| {row['number']} | {title} | {result} | {length} | {row['measured']} | {row['seconds']} |"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -78,7 +78,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" or report.failed:
         measured = dict(report.user_properties).get("measured", "")
         row = {"number": int(found[1]), "test": report.location[2], "outcome": report.outcome,
-               "seconds": round(report.duration, 1), "measured": measured}  # fmt: skip
+               "seconds": round(report.duration, 1), "measured": measured,
+               "full": bool(os.environ.get(FULL))}  # fmt: skip
         _rows.append(row)
 
 
@@ -88,7 +89,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     current = getattr(item, "funcargs", {}).get("check")
     if isinstance(current, Check) and report is not None:
         report.user_properties.append(("measured", current.measured))
-        report.user_properties.append(("check", json.dumps(asdict(current))))
     return report
 
 

@@ -71,7 +71,7 @@ def ended(services: Services, **changes: object) -> JobView:
 
 
 def test_10_out_of_memory_is_survived(check: Check, studio: Studio, tmp_path: Path) -> None:
-    faults = check.count(3, 60)
+    faults = check.count(1, 60)
     hires = {"hires": {"scale": 1.5, "steps": STEPS, "denoising_strength": 0.6, "upscaler": "Latent"}}
     recovered = told = saved_first = following = 0
     with studio(tmp_path) as services:
