@@ -48,11 +48,10 @@ def catalog(models: Path, store: ModelStore) -> UpscalerCatalog:
 
 def test_files_that_come_later_are_found_and_enlarge(models: Path, catalog: UpscalerCatalog) -> None:
     state = weights(RrdbNet(SMALL))
-    torch.save(
-        {old_name(name, 1, 2): value for name, value in state.items()}, models / "ESRGAN" / "4x_Old.pth"
-    )
+    old = {old_name(name, 1, 2): value for name, value in state.items()}
+    save_file(old, models / "ESRGAN" / "4x_Old.safetensors")
     torch.save({"params_ema": state}, models / "RealESRGAN" / "RealESRGAN_x4plus.pth")
-    torch.save({"params": weights(CompactNet(4, 1, 2))}, models / "ESRGAN" / "2x_Compact.pth")
+    save_file(weights(CompactNet(4, 1, 2)), models / "ESRGAN" / "2x_Compact.safetensors")
     save_file(state, models / "ESRGAN" / "new.safetensors")
     picture = Image.new("RGB", (10, 6), "teal")
     for name, scale in (("4x_Old", 4), ("R-ESRGAN 4x+", 4), ("2x_compact", 2), ("new", 4)):
@@ -90,12 +89,15 @@ def test_a_file_of_another_architecture_asks_for_the_package_that_knows_it(
         load_upscaler(path, store, CPU)
 
 
-@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x80\x04cos\nsystem\n(S'true'\ntR."])
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [("safetensors", b"no model at all"), ("pth", b"\x80\x04cos\nsystem\n(S'true'\ntR.")],
+)
 def test_broken_and_hostile_files_are_refused_by_name(
-    models: Path, catalog: UpscalerCatalog, content: bytes
+    models: Path, catalog: UpscalerCatalog, suffix: str, content: bytes
 ) -> None:
-    (models / "ESRGAN" / "bad.pth").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"bad\.pth"):
+    (models / "ESRGAN" / f"bad.{suffix}").write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"bad\.{suffix}"):
         catalog.find("bad", SETTINGS)(Image.new("RGB", (8, 8)), 0, 0)
 
 

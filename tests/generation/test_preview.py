@@ -109,7 +109,7 @@ def test_taesd_and_approx_nn_draw_when_their_files_are_there(
     usual: LoadedModel, small: SmallVaes, folder: Path
 ) -> None:
     save_file(TinyDecoder().state_dict(), folder / "taesd_decoder.safetensors")
-    torch.save(ApproxDecoder().state_dict(), folder / "model.pt")
+    save_file(ApproxDecoder().state_dict(), folder / "model.safetensors")
     previewer = Previewer(small)
     for method in ("TAESD", "Approx NN"):
         preview = previewer.draw(usual, LATENT, method)
