@@ -48,8 +48,8 @@ def catalog(models: Path, store: ModelStore) -> UpscalerCatalog:
 
 def test_files_that_come_later_are_found_and_enlarge(models: Path, catalog: UpscalerCatalog) -> None:
     state = weights(RrdbNet(SMALL))
-    old = {old_name(name, 1, 2): value for name, value in state.items()}
-    save_file(old, models / "ESRGAN" / "4x_Old.safetensors")
+    renamed = {old_name(name, 1, 2): value for name, value in state.items()}
+    save_file(renamed, models / "ESRGAN" / "4x_Old.safetensors")
     torch.save({"params_ema": state}, models / "RealESRGAN" / "RealESRGAN_x4plus.pth")
     save_file(weights(CompactNet(4, 1, 2)), models / "ESRGAN" / "2x_Compact.safetensors")
     save_file(state, models / "ESRGAN" / "new.safetensors")
