@@ -111,7 +111,7 @@ def _readable(path: Path) -> bool:
             image.verify()
         with Image.open(io.BytesIO(content)) as image:
             image.load()
-            return image.text["parameters"].startswith("Seed: ")  # type: ignore[attr-defined,no-any-return]
+            return image.text["parameters"].startswith("Seed: ")  # type: ignore[attr-defined]
     except (OSError, SyntaxError, KeyError):
         return False
 

@@ -145,7 +145,7 @@ def test_09_nobody_reads_what_is_anothers(check: Check, tmp_path: Path) -> None:
         for method, path in routes:
             own = image if "{image_id}" in path else job
             made_up = "x" * len(own) if "{image_id}" in path else NOBODYS
-            body = {} if method in ("POST", "PUT", "PATCH") else None
+            body: dict[str, object] | None = {} if method in ("POST", "PUT", "PATCH") else None
             theirs = studio.request(method, concrete(path, own), json=body, auth=BOB)
             nobodys = studio.request(method, concrete(path, made_up), json=body, auth=BOB)
             compared += 1

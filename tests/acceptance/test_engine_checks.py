@@ -19,7 +19,7 @@ from modules.domain.request import GenerationRequest
 from modules.server.lifecycle import Lifecycle
 from modules.services import Services
 from tests.acceptance.conftest import Check
-from tests.acceptance.test_queue_checks import USER
+from tests.acceptance.stub_server import USER
 from tests.generation.conftest import Studio
 from tests.server.fuzz import fuzz_studio
 from tests.server.studio import open_studio
@@ -72,7 +72,9 @@ def ended(services: Services, **changes: object) -> JobView:
 
 def test_10_out_of_memory_is_survived(check: Check, studio: Studio, tmp_path: Path) -> None:
     faults = check.count(1, 60)
-    hires = {"hires": {"scale": 1.5, "steps": STEPS, "denoising_strength": 0.6, "upscaler": "Latent"}}
+    hires: dict[str, object] = {
+        "hires": {"scale": 1.5, "steps": STEPS, "denoising_strength": 0.6, "upscaler": "Latent"}
+    }
     recovered = told = saved_first = following = 0
     with studio(tmp_path) as services:
         whole = ended(services)
@@ -83,7 +85,7 @@ def test_10_out_of_memory_is_survived(check: Check, studio: Studio, tmp_path: Pa
             for number in range(faults):
                 nth = number % (2 * STEPS if changes else STEPS)
                 nth = 0 if network is not model.unet else nth
-                with starving(network, lambda call, nth=nth: call == nth):
+                with starving(network, nth.__eq__):
                     view = ended(services, **changes)
                 recovered += view.state is JobState.DONE
         with starving(model.unet, lambda call: True):

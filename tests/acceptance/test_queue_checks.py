@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -84,11 +85,11 @@ class Artist:
                 await self._client.get(f"/api/v1/jobs/{job_id}/events", auth=self._auth)
 
     async def _collect(self, job_id: str, seed: int) -> None:
-        job = {"state": "queued"}
+        job: dict[str, Any] = {"state": "queued"}
         while job["state"] not in ("done", "failed", "cancelled"):
             await asyncio.sleep(0.02)
             job = (await self._client.get(f"/api/v1/jobs/{job_id}", auth=self._auth)).json()
-        urls = [image["url"] for image in job.get("images", [])]  # type: ignore[attr-defined]
+        urls = [image["url"] for image in job.get("images", [])]
         contents = [(await self._client.get(url, auth=self._auth)).content for url in urls]
         good = len(contents) == 1 and read_stub_picture(contents[0]) == (job_id, seed)
         self.right += good
