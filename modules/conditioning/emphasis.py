@@ -33,5 +33,7 @@ def apply_emphasis(states: Tensor, weights: Tensor, mode: Emphasis, counts: Tens
 
 
 def _mean(states: Tensor, counts: Tensor) -> Tensor:
-    means = states.mean(dim=(1, 2), dtype=torch.float32)  # B
+    # the mean is often a thousandth of the values: summed in 32 bits it would carry their rounding everywhere
+    precise = torch.float32 if states.device.type == "mps" else torch.float64
+    means = states.mean(dim=(1, 2), dtype=precise)  # B
     return ((means * counts).sum() / counts.sum()).to(states.dtype)

@@ -33,3 +33,14 @@ def test_a_text_that_occurs_three_times_counts_three_times() -> None:
 
 def test_weights_of_one_change_not_a_bit() -> None:
     assert torch.equal(apply_emphasis(STATES, torch.ones(2, 77), "Original", ONCE), STATES)
+
+
+def test_a_mean_near_zero_is_kept_to_the_last_digits() -> None:
+    half = torch.randn(1, 77, 256, generator=torch.Generator().manual_seed(1)) * 4
+    states = torch.cat([half, -half], dim=-1) + 1e-4
+    weights = torch.full((1, 77), 1.1)
+    weights[:, ::2] = 1.0
+    exact = states.double() * weights[..., None].double()
+    expected = exact * (states.double().mean() / exact.mean())
+    result = apply_emphasis(states, weights, "Original", torch.ones(1))
+    torch.testing.assert_close(result.double(), expected, rtol=5e-6, atol=0)
