@@ -78,7 +78,7 @@ def main() -> int:
         row["minutes"] = (time.monotonic() - begun) / 60 / max(1, len(found))
     if arguments.rows is not None:
         found = _gathered(arguments.rows, found)
-    if (arguments.full or arguments.rows) and set(TITLES) <= {row["number"] for row in found}:
+    if arguments.rows is not None or (arguments.full and not arguments.k):
         PAGE.write_text(_page(found), encoding="utf-8")
     return int(status)
 
@@ -100,21 +100,31 @@ def _gathered(path: Path, found: list[dict[str, object]]) -> list[dict[str, obje
 
 def _page(rows: list[dict[str, object]]) -> str:
     minutes = sum(float(str(row["minutes"])) for row in rows)
-    red = sum(row["outcome"] != "passed" for row in rows) + len(set(TITLES) - {row["number"] for row in rows})
+    red = sum(row["outcome"] != "passed" for row in rows)
+    absent = [number for number in TITLES if number not in {row["number"] for row in rows}]
+    short = sum(not row["full"] for row in rows)
     head = _HEAD.format(
         day=time.strftime("%Y-%m-%d"),
         machine=f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, no GPU",
         minutes=minutes,
-        verdict="No row is red." if red == 0 else f"{red} rows are red.",
+        verdict=f"{red or 'No'} row{'' if red == 1 else 's'} red; {short} at short length; "
+        f"{len(absent)} checks not run.",
     )
+    rows = rows + [_absent(number) for number in absent]
     lines = [_line(row) for row in sorted(rows, key=lambda row: (int(str(row["number"])), str(row["test"])))]
     return head + "\n".join(lines) + "\n"
+
+
+def _absent(number: int) -> dict[str, object]:
+    """The row of a check that was not run."""
+    words = {"number": number, "test": "", "outcome": "skipped", "measured": "", "seconds": "", "full": False}
+    return dict(words)
 
 
 def _line(row: dict[str, object]) -> str:
     result = {"passed": "holds", "skipped": "not run"}.get(str(row["outcome"]), "**RED**")
     title = TITLES[int(str(row["number"]))]
-    length = "full" if row["full"] else "short"
+    length = "" if row["outcome"] == "skipped" else "full" if row["full"] else "short"
     return f"| {row['number']} | {title} | {result} | {length} | {row['measured']} | {row['seconds']} |"
 
 
