@@ -73,8 +73,7 @@ class JobOutput:
         picture, comments = self.extensions.transform_image(picture, self.plan.request, infotext)
         self.comments += comments
         self.facts = finished.facts
-        if finished.unrestored is not None:
-            self._save_unrestored(Image.fromarray(finished.unrestored), image, infotext)
+        self._save_asides(decoded, finished, image, infotext)
         self._made[image.index] = _Made(image, infotext, picture)
         keep = finished.complete or self.plan.settings.save_incomplete_images
         result = self.write(picture, image, infotext, index=image.index, keep=keep)
@@ -83,12 +82,35 @@ class JobOutput:
         )
         return (result, *masks)
 
-    def _save_unrestored(self, picture: Image.Image, image: ImagePlan, infotext: str) -> None:
-        settings, request = self.plan.settings, self.plan.request
-        if settings.save_images_before_face_restoration and request.save_images:
+    def _save_asides(
+        self, decoded: Image.Image, finished: FinishedImage, image: ImagePlan, infotext: str
+    ) -> None:
+        """Copies from on the way that the settings want beside the picture, with A1111's suffixes."""
+        settings, source = self.plan.settings, self.source
+        asides: dict[str, Image.Image] = {}
+        if settings.save_images_before_face_restoration and finished.unrestored is not None:
+            asides["-before-face-restoration"] = Image.fromarray(finished.unrestored)
+        if (
+            source is not None
+            and settings.save_images_before_color_correction
+            and settings.img2img_color_correction
+        ):
+            plain = settings.overridden({"img2img_color_correction": False})
+            asides["-before-color-correction"] = source.composite(
+                decoded, image.index, plain, finished.distance
+            )
+        if source is not None and source.prepared_mask is not None:
+            mask = source.prepared_mask.overlay_mask
+            if settings.save_mask:
+                asides["-mask"] = mask.convert("RGB")
+            if settings.save_mask_composite:
+                asides["-mask-composite"] = mask_composite(decoded, mask)
+        if not self.plan.request.save_images:
+            return
+        for suffix, picture in asides.items():
             facts = self._name_facts(picture, image, series=None)
-            suffix = "-before-face-restoration"
-            self.writer.save(picture, facts, settings, kind=request.kind, infotext=infotext, suffix=suffix)
+            kind = self.plan.request.kind
+            self.writer.save(picture, facts, settings, kind=kind, infotext=infotext, suffix=suffix)
 
     def picture(self, index: int) -> Image.Image:
         """A picture that was saved, as it was before its file's format took anything away; mode RGB."""

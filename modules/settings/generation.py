@@ -30,7 +30,7 @@ class GenerationSettings(SettingsModel):
         step=1,
     )
     sd_checkpoint_cache: int = option(
-        0, "Checkpoints to cache in RAM", STABLE_DIFFUSION, minimum=0, maximum=10, step=1
+        0, "Checkpoints to cache in RAM", STABLE_DIFFUSION, minimum=0, maximum=10, step=1, inert=True
     )
     sd_unet: str = option("Automatic", "SD Unet", STABLE_DIFFUSION)
     enable_quantization: bool = option(
@@ -46,6 +46,7 @@ class GenerationSettings(SettingsModel):
         True,
         "Make K-diffusion samplers produce same images in a batch as when making a single image",
         STABLE_DIFFUSION,
+        inert=True,
     )
     comma_padding_backtrack: int = option(
         20, "Prompt word wrap length limit", STABLE_DIFFUSION, minimum=0, maximum=74, step=1
@@ -54,7 +55,7 @@ class GenerationSettings(SettingsModel):
     CLIP_stop_at_last_layers: int = option(
         1, "Clip skip", STABLE_DIFFUSION, minimum=1, maximum=12, step=1, infotext="Clip skip"
     )
-    upcast_attn: bool = option(False, "Upcast cross attention layer to float32", STABLE_DIFFUSION)
+    upcast_attn: bool = option(False, "Upcast cross attention layer to float32", STABLE_DIFFUSION, inert=True)
     randn_source: Literal["GPU", "CPU", "NV"] = option(
         "GPU", "Random number generator source.", STABLE_DIFFUSION, infotext="RNG"
     )
@@ -71,13 +72,15 @@ class GenerationSettings(SettingsModel):
     sdxl_refiner_low_aesthetic_score: float = option(2.5, "SDXL low aesthetic score", STABLE_DIFFUSION_XL)
     sdxl_refiner_high_aesthetic_score: float = option(6.0, "SDXL high aesthetic score", STABLE_DIFFUSION_XL)
     sd_vae_checkpoint_cache: int = option(
-        0, "VAE Checkpoints to cache in RAM", VAE, minimum=0, maximum=10, step=1
+        0, "VAE Checkpoints to cache in RAM", VAE, minimum=0, maximum=10, step=1, inert=True
     )
     sd_vae: str = option("Automatic", "SD VAE", VAE, infotext="VAE")
     sd_vae_overrides_per_model_preferences: bool = option(
         True, "Selected VAE overrides per-model preferences", VAE
     )
-    auto_vae_precision_bfloat16: bool = option(False, "Automatically convert VAE to bfloat16", VAE)
+    auto_vae_precision_bfloat16: bool = option(
+        False, "Automatically convert VAE to bfloat16", VAE, inert=True
+    )
     auto_vae_precision: bool = option(True, "Automatically revert VAE to 32-bit floats", VAE)
     sd_vae_encode_method: Literal["Full", "TAESD"] = option(
         "Full", "VAE type for encode", VAE, infotext="VAE Encoder"
@@ -136,7 +139,9 @@ class GenerationSettings(SettingsModel):
         32, "Show the first N batch img2img results in UI", IMG2IMG, minimum=-1, maximum=1000, step=1
     )
     overlay_inpaint: bool = option(True, "Overlay original for inpaint", IMG2IMG)
-    cross_attention_optimization: str = option("Automatic", "Cross attention optimization", OPTIMIZATIONS)
+    cross_attention_optimization: str = option(
+        "Automatic", "Cross attention optimization", OPTIMIZATIONS, inert=True
+    )
     s_min_uncond: float = option(
         0.0,
         "Negative Guidance minimum sigma",
@@ -175,14 +180,14 @@ class GenerationSettings(SettingsModel):
     pad_cond_uncond_v0: bool = option(
         False, "Pad prompt/negative prompt (v0)", OPTIMIZATIONS, infotext="Pad conds v0"
     )
-    batch_cond_uncond: bool = option(True, "Batch cond/uncond", OPTIMIZATIONS)
+    batch_cond_uncond: bool = option(True, "Batch cond/uncond", OPTIMIZATIONS, inert=True)
     fp8_storage: Literal["Disable", "Enable for SDXL", "Enable"] = option(
         "Disable", "FP8 weight", OPTIMIZATIONS, infotext="FP8 weight"
     )
     cache_fp16_weight: bool = option(
-        False, "Cache FP16 weight for LoRA", OPTIMIZATIONS, infotext="Cache FP16 weight for LoRA"
+        False, "Cache FP16 weight for LoRA", OPTIMIZATIONS, infotext="Cache FP16 weight for LoRA", inert=True
     )
-    auto_backcompat: bool = option(True, "Automatic backward compatibility", COMPATIBILITY)
+    auto_backcompat: bool = option(True, "Automatic backward compatibility", COMPATIBILITY, inert=True)
     use_old_emphasis_implementation: bool = option(
         False, "Use old emphasis implementation. Can be useful to reproduce old seeds.", COMPATIBILITY
     )

@@ -47,28 +47,36 @@ class InterfaceSettings(SettingsModel):
     disable_token_counters: bool = option(False, "Disable prompt token counters", PROMPT_EDITING)
     include_styles_into_token_counters: bool = option(True, "Count tokens of enabled styles", PROMPT_EDITING)
     return_grid: bool = option(True, "Show grid in gallery", GALLERY)
-    do_not_show_images: bool = option(False, "Do not show any images in gallery", GALLERY)
-    js_modal_lightbox: bool = option(True, "Full page image viewer: enable", GALLERY)
+    do_not_show_images: bool = option(False, "Do not show any images in gallery", GALLERY, inert=True)
+    js_modal_lightbox: bool = option(True, "Full page image viewer: enable", GALLERY, inert=True)
     js_modal_lightbox_initially_zoomed: bool = option(
-        True, "Full page image viewer: show images zoomed in by default", GALLERY
+        True, "Full page image viewer: show images zoomed in by default", GALLERY, inert=True
     )
-    gallery_height: str = option("", "Gallery height", GALLERY, restart=True)
+    gallery_height: str = option("", "Gallery height", GALLERY, restart=True, inert=True)
     open_dir_button_choice: Literal["Output Root", "Subdirectory", "Subdirectory (even temp dir)"] = option(
-        "Subdirectory", "What directory the [📂] button opens", GALLERY
+        "Subdirectory", "What directory the [📂] button opens", GALLERY, inert=True
     )
     samplers_in_dropdown: bool = option(
-        True, "Use dropdown for sampler selection instead of radio group", UI_ALTERNATIVES, restart=True
+        True,
+        "Use dropdown for sampler selection instead of radio group",
+        UI_ALTERNATIVES,
+        restart=True,
+        inert=True,
     )
     sd_checkpoint_dropdown_use_short: bool = option(
-        False, "Checkpoint dropdown: use filenames without paths", UI_ALTERNATIVES
+        False, "Checkpoint dropdown: use filenames without paths", UI_ALTERNATIVES, inert=True
     )
     hires_fix_show_sampler: bool = option(
-        False, "Hires fix: show hires checkpoint and sampler selection", UI_ALTERNATIVES, restart=True
+        False,
+        "Hires fix: show hires checkpoint and sampler selection",
+        UI_ALTERNATIVES,
+        restart=True,
+        inert=True,
     )
     hires_fix_show_prompts: bool = option(
-        False, "Hires fix: show hires prompt and negative prompt", UI_ALTERNATIVES, restart=True
+        False, "Hires fix: show hires prompt and negative prompt", UI_ALTERNATIVES, restart=True, inert=True
     )
-    interrupt_after_current: bool = option(True, "Don't Interrupt in the middle", UI_ALTERNATIVES)
+    interrupt_after_current: bool = option(True, "Don't Interrupt in the middle", UI_ALTERNATIVES, inert=True)
     localization: str = option("None", "Localization", USER_INTERFACE, restart=True)
     quicksettings_list: tuple[str, ...] = option(
         ("sd_model_checkpoint",), "Quicksettings list", USER_INTERFACE, restart=True
@@ -76,7 +84,7 @@ class InterfaceSettings(SettingsModel):
     ui_tab_order: tuple[str, ...] = option((), "UI tab order", USER_INTERFACE, restart=True)
     hidden_tabs: tuple[str, ...] = option((), "Hidden UI tabs", USER_INTERFACE, restart=True)
     ui_reorder_list: tuple[str, ...] = option(
-        (), "UI item order for txt2img/img2img tabs", USER_INTERFACE, restart=True
+        (), "UI item order for txt2img/img2img tabs", USER_INTERFACE, restart=True, inert=True
     )
     show_progress_in_title: bool = option(True, "Show generation progress in window title.", USER_INTERFACE)
     send_seed: bool = option(
@@ -85,7 +93,7 @@ class InterfaceSettings(SettingsModel):
     send_size: bool = option(
         True, "Send size when sending prompt or image to another interface", USER_INTERFACE
     )
-    show_progressbar: bool = option(True, "Show progressbar", LIVE_PREVIEWS)
+    show_progressbar: bool = option(True, "Show progressbar", LIVE_PREVIEWS, inert=True)
     live_previews_enable: bool = option(True, "Show live previews of the created image", LIVE_PREVIEWS)
     live_previews_image_format: Literal["jpeg", "png", "webp"] = option(
         "jpeg", "Live preview file format", LIVE_PREVIEWS
@@ -112,7 +120,9 @@ class InterfaceSettings(SettingsModel):
     add_model_hash_to_info: bool = option(True, "Add model hash to infotext", INFOTEXT)
     add_vae_name_to_info: bool = option(True, "Add VAE name to infotext", INFOTEXT)
     add_vae_hash_to_info: bool = option(True, "Add VAE hash to infotext", INFOTEXT)
-    add_user_name_to_info: bool = option(False, "Add user name to infotext when authenticated", INFOTEXT)
+    add_user_name_to_info: bool = option(
+        False, "Add user name to infotext when authenticated", INFOTEXT, inert=True
+    )
     add_version_to_infotext: bool = option(True, "Add program version to infotext", INFOTEXT)
     disable_weights_auto_swap: bool = option(
         True, "Disregard checkpoint information from pasted infotext", INFOTEXT
@@ -160,4 +170,6 @@ class InterfaceSettings(SettingsModel):
         True, "Add Lora name as TI hashes for bundled Textual Inversion", EXTRA_NETWORKS
     )
     lora_show_all: bool = option(False, "Always show all networks on the Lora page", EXTRA_NETWORKS)
-    lora_in_memory_limit: int = option(0, "Number of Lora networks to keep cached in memory", EXTRA_NETWORKS)
+    lora_in_memory_limit: int = option(
+        0, "Number of Lora networks to keep cached in memory", EXTRA_NETWORKS, inert=True
+    )

@@ -36,6 +36,7 @@ class OptionInfo:
         minimum, maximum, step: of a slider, None elsewhere.
         infotext: key under which generation parameters carry the value, None when they do not.
         restart: whether a change shows only after the page was reloaded.
+        inert: kept for clients and files that carry it; nothing here goes by it, and no page shows it.
     """
 
     key: str
@@ -49,6 +50,7 @@ class OptionInfo:
     step: float | None = None
     infotext: str | None = None
     restart: bool = False
+    inert: bool = False
 
 
 def option(
@@ -63,6 +65,7 @@ def option(
     component: Component | None = None,
     infotext: str | None = None,
     restart: bool = False,
+    inert: bool = False,
 ) -> T:
     """Declare one option of a :class:`SettingsModel`.
 
@@ -77,6 +80,7 @@ def option(
         component: input element where it does not follow from the type.
         infotext: key of the value in generation parameters.
         restart: a change shows only after the page was reloaded.
+        inert: A1111's clients know the option, but nothing here goes by it.
 
     Returns:
         The field's definition, typed as the field's value, as pydantic's ``Field`` does.
@@ -92,6 +96,7 @@ def option(
         "component": component,
         "infotext": infotext,
         "restart": restart,
+        "inert": inert,
     }
     kept: JsonDict = {
         key: value for key, value in details.items() if value is not None and value is not False
@@ -129,6 +134,7 @@ def option_info(key: str, field: FieldInfo) -> OptionInfo:
         step=_number(extra, "step"),
         infotext=cast("str | None", extra.get("infotext")),
         restart=bool(extra.get("restart", False)),
+        inert=bool(extra.get("inert", False)),
     )
 
 

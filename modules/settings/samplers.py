@@ -37,7 +37,7 @@ class SamplerSettings(SettingsModel):
         infotext="Eta",
     )
     ddim_discretize: Literal["uniform", "quad"] = option(
-        "uniform", "img2img DDIM discretize", SAMPLER_PARAMETERS
+        "uniform", "img2img DDIM discretize", SAMPLER_PARAMETERS, inert=True
     )
     s_churn: float = option(
         0.0,

@@ -55,7 +55,7 @@ class SavingSettings(SettingsModel):
         False, "Save a copy of image before doing face restoration.", SAVING_IMAGES_GRIDS
     )
     save_images_before_highres_fix: bool = option(
-        False, "Save a copy of image before applying highres fix.", SAVING_IMAGES_GRIDS
+        False, "Save a copy of image before applying highres fix.", SAVING_IMAGES_GRIDS, inert=True
     )
     save_images_before_color_correction: bool = option(
         False, "Save a copy of image before applying color correction to img2img results", SAVING_IMAGES_GRIDS
@@ -86,13 +86,15 @@ class SavingSettings(SettingsModel):
     save_write_log_csv: bool = option(
         True, "Write log.csv when saving images using 'Save' button", SAVING_IMAGES_GRIDS
     )
-    save_init_img: bool = option(False, "Save init images when using img2img", SAVING_IMAGES_GRIDS)
+    save_init_img: bool = option(
+        False, "Save init images when using img2img", SAVING_IMAGES_GRIDS, inert=True
+    )
     save_incomplete_images: bool = option(False, "Save incomplete images", SAVING_IMAGES_GRIDS)
     notification_audio: bool = option(
-        True, "Play notification sound after image generation", SAVING_IMAGES_GRIDS, restart=True
+        True, "Play notification sound after image generation", SAVING_IMAGES_GRIDS, restart=True, inert=True
     )
     notification_volume: int = option(
-        100, "Notification sound volume", SAVING_IMAGES_GRIDS, minimum=0, maximum=100, step=1
+        100, "Notification sound volume", SAVING_IMAGES_GRIDS, minimum=0, maximum=100, step=1, inert=True
     )
     outdir_samples: str = option(
         "", "Output directory for images; if empty, defaults to three directories below", PATHS_FOR_SAVING

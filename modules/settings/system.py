@@ -15,15 +15,16 @@ __all__ = ["SystemSettings"]
 class SystemSettings(SettingsModel):
     """Files, training and the settings that no page shows."""
 
-    list_hidden_files: bool = option(True, "Load models/files in hidden directories", SYSTEM)
+    list_hidden_files: bool = option(True, "Load models/files in hidden directories", SYSTEM, inert=True)
     save_optimizer_state: bool = option(
         False,
         "Saves Optimizer state as separate *.optim file. "
         "Training of embedding or HN can be resumed with the matching optim file.",
         TRAINING,
+        inert=True,
     )
-    dataset_filename_word_regex: str = option("", "Filename word regex", TRAINING)
-    dataset_filename_join_string: str = option(" ", "Filename join string", TRAINING)
+    dataset_filename_word_regex: str = option("", "Filename word regex", TRAINING, inert=True)
+    dataset_filename_join_string: str = option(" ", "Filename join string", TRAINING, inert=True)
     disabled_extensions: tuple[str, ...] = option((), "Disable these extensions", HIDDEN_OPTIONS)
     disable_all_extensions: Literal["none", "extra", "all"] = option(
         "none", "Disable all extensions (preserves the list of disabled extensions)", HIDDEN_OPTIONS

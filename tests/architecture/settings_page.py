@@ -13,8 +13,8 @@ PAGE = ROOT / "docs" / "settings.md"
 HEAD = """\
 # Settings
 
-Every option of the settings page and of `/sdapi/v1/options`, by section. Keys and defaults are A1111's; an
-option of A1111 that would do nothing here is absent. A request may override any of them for itself
+Every option of the settings page and of `/sdapi/v1/options`, by section. Keys and defaults are A1111's. An
+option marked "no effect" is kept for clients that read or write it; nothing here goes by it. A request may override any of them for itself
 (`override_settings`). "Saved as" is the key in a picture's parameters.
 
 This page is written from the code by `python -m tests.architecture.settings_page`.
@@ -27,7 +27,7 @@ def _row(option: OptionInfo) -> str:
     allowed = ", ".join(option.choices) or limits
     cells = (
         f"`{option.key}`",
-        option.label,
+        option.label + (" (no effect)" if option.inert else ""),
         f"`{default}`" if default else "",
         allowed,
         option.infotext or "",

@@ -116,6 +116,26 @@ def test_denoising_zero_gives_the_source_back(services: Services, tmp_path: Path
     assert abs(kept - again).mean() < abs(kept - changed).mean()
 
 
+def test_copies_from_on_the_way_are_kept_where_the_settings_want_them(services: Services) -> None:
+    asides = ("mask", "mask-composite", "before-color-correction")
+    start = ImageToImage(
+        images=(stored_picture(services),), mask=stored_mask(services), denoising_strength=0.5
+    )
+    request = GenerationRequest(
+        **(BASE | {"seed": 987654}),
+        image_to_image=start,
+        override_settings={
+            "save_mask": True,
+            "save_mask_composite": True,
+            "save_images_before_color_correction": True,
+            "img2img_color_correction": True,
+        },
+    )
+    (image,) = finished(services, services.jobs.submit(request, "artist")).images
+    for aside in asides:
+        assert len(list(Path(image.path).parent.glob(f"*987654*-{aside}.png"))) == 1, aside
+
+
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
 def test_inpainting_leaves_everything_outside_the_mask_alone(

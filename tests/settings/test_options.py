@@ -1,8 +1,12 @@
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+import modules
 from modules.exceptions import RequestError
 from modules.settings.options import Settings, describe_options, infotext_options
 
@@ -112,3 +116,12 @@ def test_any_override_either_holds_or_is_a_request_error(changes: dict[str, obje
 
     assert refused is None or refused.field in changes
     assert Settings().overridden(settings.as_json()) == settings
+
+
+def test_every_option_that_a_page_shows_is_gone_by_somewhere() -> None:
+    root = Path(modules.__file__).parent
+    sources = [path for path in root.rglob("*") if path.suffix in (".py", ".js")]
+    code = "\n".join(path.read_text("utf-8") for path in sources if path.parent.name != "settings")
+    used = set(re.findall(r"\w+", code))
+    shown = {info.key for info in describe_options() if info.section.category != "hidden" and not info.inert}
+    assert sorted(shown - used) == []

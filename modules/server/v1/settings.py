@@ -56,7 +56,7 @@ def settings_router(services: Services) -> APIRouter:
             settings=[
                 _setting_model(info, values[info.key], found.get(info.key, info.choices))
                 for info in describe_options()
-                if info.section.category != "hidden"
+                if info.section.category != "hidden" and not info.inert
             ],
         )
 
