@@ -13,7 +13,7 @@ from modules.checkpoints.merge import (
     merge_checkpoints,
     read_merge_metadata,
 )
-from modules.exceptions import RequestError
+from modules.exceptions import RequestError, WebuiError
 from modules.services import Services
 from modules.webui.form import Form
 from modules.webui.generation_form import icon_button
@@ -69,7 +69,7 @@ def merger_tab(kit: PageKit) -> None:
         try:
             recipe = recipe_of(form.values(sent), services)
             path = merge_checkpoints(recipe, services.options.folders.models / "Stable-diffusion")
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the page says one sentence
+        except (WebuiError, OSError) as error:
             return (_alert(error), *[gr.skip()] * len(models))
         services.catalog.refresh()
         titles = _titles(services)
