@@ -25,13 +25,17 @@ const show = (job) => {
   studio.queue.wanted = job.id;
   studio.press(`${tab}_show_job`);
 };
+const unseen = new Set();   // jobs that were queued from this page and have not been shown yet
 const followNext = () => {
   for (const job of shown.active) {
     const tab = tabOf(job), root = rootOf(tab);
     const isShown = document.querySelector(`.live-root[data-job="${job.id}"]`);
     const isComing = pressed.id === job.id && Date.now() < pressed.until;   // a busy server takes a moment
-    if (job.state === 'running' && root && !isShown && !isComing && !studio.busy(tab)) { show(job); return; }
+    if (isShown) unseen.delete(job.id);
+    if (job.state === 'running' && root && !isShown && !isComing && !studio.busy(tab)) { unseen.delete(job.id); show(job); return; }
   }
+  const quick = shown.ended.find((job) => unseen.has(job.id));   // over before anybody looked
+  if (quick && !studio.busy(tabOf(quick))) { unseen.clear(); show(quick); }
 };
 studio.queue = {
   wanted: '',
@@ -39,7 +43,7 @@ studio.queue = {
   sent(tab, jobs) {
     const ids = String(jobs || '').split(' ').filter(Boolean);
     if (!ids.length) return;
-    for (const id of ids) sentFrom[id] = tab;
+    for (const id of ids) { sentFrom[id] = tab; unseen.add(id); }
     sessionStorage.setItem('studio-sent', JSON.stringify(Object.fromEntries(Object.entries(sentFrom).slice(-200))));
     studio.say(studio.text('Put into the queue.'));
     studio.lookAtQueue();

@@ -1,0 +1,113 @@
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.studio_page import Studio
+
+
+@pytest.fixture
+def studio(open_page: OpenPage, painted_url: str) -> Iterator[Studio]:
+    made = Studio(open_page(painted_url))
+    for field, value in (("width", 64), ("height", 64), ("steps", 150), ("batch_count", 50)):
+        made.set_number(field, value)
+    yield made
+    for job in made.page.request.get(f"{made.page.url}api/v1/queue").json()["active"]:
+        made.page.request.post(f"{made.page.url}api/v1/jobs/{job['id']}/cancel")
+
+
+def queue(studio: Studio, *prompts: str) -> None:
+    """Put jobs behind those that run."""
+    for prompt in prompts:
+        studio.write(prompt)
+        with studio.page.expect_response("**/api/v1/queue"):
+            studio.part("queue").click()
+
+
+def open_panel(studio: Studio) -> Locator:
+    studio.page.locator("#queue_button").click()
+    return studio.page.locator("#queue_panel")
+
+
+def names(panel: Locator) -> list[str]:
+    return panel.locator(".queue-line:not([data-state=done], [data-state=cancelled]) b").all_inner_texts()
+
+
+def begin(studio: Studio) -> None:
+    studio.write("first")
+    studio.generate()
+    studio.wait_until("running")
+
+
+def test_different_jobs_are_queued_from_one_page_seen_and_reordered(studio: Studio) -> None:
+    begin(studio)
+    queue(studio, "second", "third")
+    expect(studio.page.locator("#queue_button")).to_have_attribute("data-count", "3")
+    panel = open_panel(studio)
+    expect(panel.locator(".queue-line b").nth(2)).to_have_text("third")
+    assert names(panel) == ["first", "second", "third"]
+    line = panel.locator(".queue-line").nth(2)
+    line.hover()
+    line.get_by_role("button", name="Earlier").click()
+    expect(panel.locator(".queue-line b").nth(1)).to_have_text("third")
+    assert names(panel) == ["first", "third", "second"]
+
+
+def test_a_job_is_paused_goes_on_and_is_cancelled(studio: Studio) -> None:
+    begin(studio)
+    queue(studio, "second")
+    panel = open_panel(studio)
+    line = panel.locator(".queue-line").nth(1)
+    line.hover()
+    line.get_by_role("button", name="Pause").click()
+    expect(line).to_have_attribute("data-state", "paused")
+    line.get_by_role("button", name="Go on").click()
+    expect(line).to_have_attribute("data-state", "queued")
+    line.hover()
+    line.get_by_role("button", name="Cancel").click()
+    expect(studio.page.locator("#queue_button")).to_have_attribute("data-count", "1")
+
+
+def test_the_next_job_appears_in_the_gallery_when_it_begins(studio: Studio) -> None:
+    begin(studio)
+    first = studio.part("gallery").locator(".live-root").get_attribute("data-job")
+    studio.set_number("batch_count", 1)
+    studio.set_number("steps", 3)
+    queue(studio, "second")
+    studio.part("interrupt").click()
+    studio.page.wait_for_function(
+        "document.querySelector('#html_info_txt2img').textContent.includes('second')"
+    )
+    assert studio.part("gallery").locator(".live-root").get_attribute("data-job") != first
+
+
+def test_shift_and_generate_queues_and_keeps_what_is_shown(studio: Studio) -> None:
+    studio.set_number("batch_count", 1)
+    studio.set_number("steps", 2)
+    studio.picture_of_new_job()
+    studio.write("behind")
+    with studio.page.expect_response("**/api/v1/queue"):
+        studio.part("generate").click(modifiers=["Shift"])
+    studio.page.wait_for_function(
+        "document.querySelector('#html_info_txt2img').textContent.includes('behind')"
+    )
+
+
+def test_an_older_job_is_shown_again(studio: Studio) -> None:
+    studio.set_number("batch_count", 1)
+    studio.set_number("steps", 2)
+    for prompt in ("older", "newer"):
+        studio.write(prompt)
+        studio.picture_of_new_job()
+    panel = open_panel(studio)
+    panel.locator(".queue-show", has_text="older").first.click()
+    studio.page.wait_for_function(
+        "document.querySelector('#html_info_txt2img').textContent.includes('older')"
+    )
+
+
+def test_what_cannot_be_queued_is_said_beside_its_field(studio: Studio) -> None:
+    studio.part("width").locator("input[type=number]").fill("0")
+    studio.part("queue").click()
+    studio.part("width").locator(".field-error").wait_for()
