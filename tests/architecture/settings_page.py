@@ -14,8 +14,8 @@ HEAD = """\
 # Settings
 
 Every option of the settings page and of `/sdapi/v1/options`, by section. Keys and defaults are A1111's. An
-option marked "no effect" is kept for clients that read or write it; nothing here goes by it. A request may override any of them for itself
-(`override_settings`). "Saved as" is the key in a picture's parameters.
+option marked "no effect" is kept for clients that read or write it; nothing here goes by it. A request may
+override any of them for itself (`override_settings`). "Saved as" is the key in a picture's parameters.
 
 This page is written from the code by `python -m tests.architecture.settings_page`.
 """

@@ -12,7 +12,8 @@ SERIOUS = ("serious", "critical")
 def tabs_of(page: Page) -> list[str]:
     """Names of all tabs, those behind "more" too."""
     names: list[str] = page.evaluate(
-        "[...document.querySelectorAll('#tabs > .tab-wrapper button[role=tab]')].map((tab) => tab.textContent.trim())"
+        """[...document.querySelectorAll('#tabs > .tab-wrapper button[role=tab]')]
+            .map((tab) => tab.textContent.trim())"""
     )
     return list(dict.fromkeys(filter(None, names)))
 
