@@ -4,8 +4,6 @@ const message = $('.live-message'), thumbs = $('.thumbs'), box = $('.infotext-bo
 const tab = root.dataset.tab;
 let pinned = '';      // picture that the user chose, '' while the newest is shown
 let thumbKeys = '';   // ids of the thumbnails on the page
-let titleTells = true;
-studio.visitor?.().then(({ options }) => { titleTells = options.show_progress_in_title !== false; });
 let lastJob = null;
 let wanted = '';      // source that the stage shall show
 let saidParts = '';   // what the line of progress says
@@ -92,7 +90,7 @@ const announce = (value) => {
   if (page) Object.assign(page.dataset, { busy: String(isBusy(value)), state: value.state || 'idle' });
   const percent = Math.round((value.progress || 0) * 100);
   const title = document.title.replace(/^\[\d+%\] /, '');
-  document.title = value.state === 'running' && titleTells ? `[${percent}%] ${title}` : title;
+  document.title = value.state === 'running' && window.studio?.tellsInTitle !== false ? `[${percent}%] ${title}` : title;
 };
 
 function render() {

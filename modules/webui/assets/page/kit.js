@@ -61,6 +61,8 @@ studio.visitor = () => {
   return visitor;
 };
 
+studio.visitor().then(({ options }) => { studio.tellsInTitle = options.show_progress_in_title; });
+
 /** Write into one of Gradio's text boxes as if it had been typed. */
 studio.type = (area, text) => {
   area.value = text;
