@@ -190,7 +190,7 @@ def _follow_supervisor(shut_down: Callable[[], None]) -> None:
     """End with the supervisor: it holds the other end of our standard input."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(4096):
+        while os.read(sys.stdin.fileno(), 4096):  # unbuffered: no lock is held while the program ends
             pass
         log.info("the supervisor is gone")
         shut_down()
