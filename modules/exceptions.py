@@ -3,6 +3,7 @@
     WebuiError
     +-- RequestError(field)          what the user asked for cannot be done; HTTP 422
     |   +-- NotFoundError            a named thing does not exist; HTTP 404
+    +-- ForbiddenError               the caller is known, but this is not his to do; HTTP 403
     +-- CheckpointError(path)        a model file cannot be read or used
     +-- AdapterError(path)           a LoRA, embedding or hypernetwork cannot be read or used
     +-- DeviceMemoryError            the device has too little memory, whatever was tried
@@ -24,6 +25,7 @@ __all__ = [
     "CheckpointError",
     "DeviceMemoryError",
     "ExtensionError",
+    "ForbiddenError",
     "JobInterrupted",
     "NotFoundError",
     "NumericalError",
@@ -49,6 +51,10 @@ class RequestError(WebuiError):
 
 class NotFoundError(RequestError):
     """A model, sampler, job or picture named in a request does not exist."""
+
+
+class ForbiddenError(WebuiError):
+    """The caller is known, but this is not his to do."""
 
 
 class CheckpointError(WebuiError):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from modules.app import create_services
 from modules.domain.job import JobState, JobView
+from modules.domain.principal import LOCAL
 from modules.domain.request import GenerationRequest
 from modules.exceptions import WebuiError
-from modules.server.identity import LOCAL
-from modules.server.submission import submit_request
 from modules.services import Services
 from modules.settings.launch import LaunchOptions
+from modules.submission import submit_request
 
 __all__ = ["make_pictures", "open_workplace"]
 

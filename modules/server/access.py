@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from modules.domain.principal import LOCAL, Principal
 from modules.server.accounts import AccountStore
 from modules.server.failure_limit import FailureLimit
-from modules.server.identity import LOCAL, Principal
 from modules.server.origins import OriginRule
 from modules.server.traffic import Traffic
 

@@ -13,8 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+from modules.domain.principal import Principal, Role
 from modules.exceptions import NotFoundError, RequestError
-from modules.server.identity import Principal, Role
 
 __all__ = ["AccountStore"]
 

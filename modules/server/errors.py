@@ -8,23 +8,23 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from modules.domain.principal import Principal
 from modules.exceptions import (
     AdapterError,
     CheckpointError,
     DeviceMemoryError,
+    ForbiddenError,
     NotFoundError,
     QueueFullError,
     RequestError,
     StorageError,
     WebuiError,
 )
-from modules.server.identity import Principal
 
 __all__ = [
     "ERROR_RESPONSES",
     "BadRequestError",
     "ErrorBody",
-    "ForbiddenError",
     "JobFailedError",
     "install_error_handlers",
     "require_admin",
@@ -35,10 +35,6 @@ log = logging.getLogger(__name__)
 
 class BadRequestError(RequestError):
     """A1111 answers this mistake with 400; clients test for that number."""
-
-
-class ForbiddenError(WebuiError):
-    """The caller is known, but this is not his to do."""
 
 
 def require_admin(caller: Principal) -> None:

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from modules.domain.principal import Principal
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import picture_type
 from modules.imaging.thumbnail import thumbnail_webp
 from modules.jobs.service import JobService
-from modules.server.identity import Caller, Principal
+from modules.server.identity import Caller
 
 __all__ = ["files_router", "owned_picture"]
 

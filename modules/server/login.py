@@ -6,9 +6,9 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from modules.domain.principal import Principal
 from modules.server.access import Access, Refusal
 from modules.server.accounts import SESSION_DAYS
-from modules.server.identity import Principal
 
 __all__ = ["login_router"]
 

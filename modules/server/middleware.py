@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modules.domain.principal import Principal
 from modules.server.access import Access, Refusal
 from modules.server.compression import Compression
 from modules.server.gradio_sessions import GradioSessions
-from modules.server.identity import Principal
 
 __all__ = ["PUBLIC_PATHS", "Guard", "GuardedApp"]
 

@@ -25,7 +25,7 @@ from modules.webui.live import (
 )
 from modules.webui.mask_canvas import PictureReader
 from modules.webui.newest import NewestRelay
-from modules.webui.owner import is_admin, owner_of
+from modules.webui.owner import owner_of, visitor_of
 from modules.webui.paste import pasted_values
 from modules.webui.relay import submit_and_follow
 from modules.webui.result_events import ResultEvents
@@ -69,8 +69,7 @@ class GenerationEvents:
                 self.submitter.submit,
                 tab,
                 tab.form.values(sent),
-                owner_of(request),
-                reads_folders=is_admin(request),
+                visitor_of(request),
             )
             shown = self._services.settings.current.img2img_batch_show_results_limit
             async for picture in submit_and_follow(self._services.jobs, tab, submit, shown=shown):

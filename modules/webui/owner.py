@@ -2,9 +2,11 @@
 
 import gradio as gr
 
-__all__ = ["LOCAL_OWNER", "is_admin", "owner_of"]
+from modules.domain.principal import LOCAL, Principal
 
-LOCAL_OWNER = "local"  # whoever sits at this machine, where nobody has to log in
+__all__ = ["LOCAL_OWNER", "is_admin", "owner_of", "visitor_of"]
+
+LOCAL_OWNER = LOCAL.name  # whoever sits at this machine, where nobody has to log in
 
 
 def owner_of(request: gr.Request) -> str:
@@ -17,3 +19,8 @@ def is_admin(request: gr.Request) -> bool:
     scope = {} if request.request is None else request.request.scope
     principal = scope.get("state", {}).get("principal")
     return principal is not None and bool(principal.is_admin)
+
+
+def visitor_of(request: gr.Request) -> Principal:
+    """Who has sent a form."""
+    return Principal(owner_of(request), "admin" if is_admin(request) else "artist")

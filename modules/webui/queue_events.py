@@ -9,7 +9,7 @@ from modules.exceptions import NotFoundError, WebuiError
 from modules.jobs.service import JobService
 from modules.webui.live import JobPicture, follow_job, notice_picture
 from modules.webui.messages import explain
-from modules.webui.owner import is_admin, owner_of
+from modules.webui.owner import owner_of, visitor_of
 from modules.webui.submission import Submitter
 from modules.webui.tab import GenerationTab
 
@@ -28,9 +28,7 @@ class QueueEvents:
 
         def enqueue(request: gr.Request, *sent: object) -> list[object]:
             try:
-                job_ids = self._submitter.submit(
-                    tab, tab.form.values(sent), owner_of(request), reads_folders=is_admin(request)
-                )
+                job_ids = self._submitter.submit(tab, tab.form.values(sent), visitor_of(request))
             except WebuiError as error:
                 notice = explain(error)
                 field = str(tab.form[notice.field].elem_id) if notice.field in tab.form else ""

@@ -20,9 +20,10 @@ from modules.imaging.save_log import LogLine, SaveLog
 from modules.imaging.writer import ImageWriter
 from modules.jobs.queue import OwnedImage
 from modules.services import Services
+from modules.submission import without_server_settings
 from modules.webui.live import JobPicture
 from modules.webui.messages import explain
-from modules.webui.owner import LOCAL_OWNER, owner_of
+from modules.webui.owner import LOCAL_OWNER, owner_of, visitor_of
 from modules.webui.relay import submit_and_follow
 from modules.webui.request_builder import hires_of
 from modules.webui.selection import pictures_of_job, selected_picture
@@ -103,7 +104,7 @@ class ResultEvents:
 
             def submit() -> tuple[str]:
                 larger = self._larger(found, values)
-                return (self._submitter.submit_request(tab.name, larger, found.owner),)
+                return (self._submitter.submit_request(tab.name, larger, visitor_of(request)),)
 
             async for picture in submit_and_follow(self._services.jobs, tab, submit):
                 yield picture
@@ -123,7 +124,7 @@ class ResultEvents:
     # --- inside --------------------------------------------------------------------------------
 
     def _larger(self, found: OwnedImage, values: dict[str, object]) -> GenerationRequest:
-        made = self._services.jobs.request(found.job_id)
+        made = without_server_settings(self._services.jobs.request(found.job_id))
         if made.image_to_image is not None or made.hires is not None:
             raise RequestError(
                 "", "This picture is large already; hires fix starts from one made without it."

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pydantic import JsonValue, ValidationError
 
 from modules.domain.job import JobView
+from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
 from modules.exceptions import QueueFullError, RequestError
-from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.services import Services
+from modules.submission import submit_request
 from modules.webui.batch import BatchFiles, batch_seed, output_overrides, with_png_info
 from modules.webui.mask_canvas import PictureReader
 from modules.webui.paste import read_overrides
@@ -39,36 +40,31 @@ class Submitter:
         self._files = BatchFiles(reader, services.options.folders.outputs)
         self._tabs: OrderedDict[str, str] = OrderedDict()
 
-    def submit(
-        self, tab: GenerationTab, values: Values, owner: str, *, reads_folders: bool
-    ) -> tuple[str, ...]:
+    def submit(self, tab: GenerationTab, values: Values, visitor: Principal) -> tuple[str, ...]:
         """Queue what a form asks for; returns the ids of its jobs, one but for a batch.
 
         Raises:
             RequestError: a value cannot be used; ``field`` is the key of its control.
+            ForbiddenError: an artist overrides a setting of the server.
             QueueFullError: too many jobs are waiting.
         """
         if not tab.modes:
-            return (self._queue(tab, values, owner),)
+            return (self._queue(tab, values, visitor),)
         mode = mode_of(tab.modes, values)
         if mode.kind == "batch":
-            return self._batch(tab, values, owner, reads_folders=reads_folders)
-        return (self._queue(tab, values, owner, self._starts.read(mode, values, owner)),)
+            return self._batch(tab, values, visitor)
+        return (self._queue(tab, values, visitor, self._starts.read(mode, values, visitor.name)),)
 
-    def submit_request(self, tab: str, request: GenerationRequest, owner: str) -> str:
+    def submit_request(self, tab: str, request: GenerationRequest, visitor: Principal) -> str:
         """Queue a request that is complete; returns the job's id.
 
         Raises:
             RequestError: it cannot be done; ``field`` is the key of the control.
+            ForbiddenError: an artist overrides a setting of the server.
             QueueFullError: too many jobs are waiting.
         """
-        services = self._services
-        catalogs = Catalogs(
-            services.catalog, services.networks, services.styles, services.upscalers, services.faces
-        )
         try:
-            resolve(freeze_request(request, services.settings.current), catalogs)
-            job_id = services.jobs.submit(request, owner)
+            job_id = submit_request(self._services, request, visitor)
         except RequestError as error:  # speaks of the request's fields; the page speaks of its controls
             raise RequestError(control_of(error.field), str(error)) from error
         self._tabs[job_id] = tab
@@ -92,7 +88,7 @@ class Submitter:
         self,
         tab: GenerationTab,
         values: Values,
-        owner: str,
+        visitor: Principal,
         start: Start | None = None,
         extra: Mapping[str, JsonValue] | None = None,
     ) -> str:
@@ -108,12 +104,10 @@ class Submitter:
         request = build_request(values, overrides=overrides, pictures=pictures)
         if start is not None and start.origin:
             request = request.model_copy(update={"origins": (start.origin,)})
-        return self.submit_request(tab.name, request, owner)
+        return self.submit_request(tab.name, request, visitor)
 
-    def _batch(
-        self, tab: GenerationTab, values: Values, owner: str, *, reads_folders: bool
-    ) -> tuple[str, ...]:
-        items = self._files.items(values, reads_folders=reads_folders)
+    def _batch(self, tab: GenerationTab, values: Values, visitor: Principal) -> tuple[str, ...]:
+        items = self._files.items(values, reads_folders=visitor.is_admin)
         output = None
         if values.get("batch_source") == "directory" and str(values.get("batch_output_dir") or "").strip():
             output = self._files.folder(values, "batch_output_dir")
@@ -128,7 +122,8 @@ class Submitter:
             filled = with_png_info(values, self._files.png_info(item, values))
             images = int(str(values.get("batch_size") or 1)) * int(str(values.get("batch_count") or 1))
             try:
-                job_ids.append(self._queue(tab, filled, owner, start, output_overrides(item, output, images)))
+                overrides = output_overrides(item, output, images)
+                job_ids.append(self._queue(tab, filled, visitor, start, overrides))
             except QueueFullError:
                 if not job_ids:
                     raise

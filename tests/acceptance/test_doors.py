@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from modules.server.run import bind_socket
-from modules.server.submission import _server_settings
+from modules.submission import _server_settings
 from tests.acceptance.conftest import Check
 from tests.server.route_table import every_route, full_app
 from tests.server.studio import Studio, open_studio
@@ -32,7 +32,7 @@ def concrete(path: str, value: str = NOBODYS) -> str:
 
 def cookie_of(studio: Studio, name: str, role: str = "artist") -> dict[str, str]:
     """The cookie of somebody who has logged in in a browser."""
-    from modules.server.identity import Principal
+    from modules.domain.principal import Principal
 
     session = studio.access.accounts.open_session(Principal(name, role))  # type: ignore[arg-type]
     return {"cookie": f"{studio.access.cookie}={session}"}

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.middleware.base import RequestResponseEndpoint
 
+from modules.domain.principal import LOCAL
 from modules.server.app import include_routes
-from modules.server.identity import LOCAL
 from modules.server.startup import StartupTimes
 from modules.webui.mount import mount
 from tests.webui.fake_services import MemoryBlobs, PaintingRunner, fake_services

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from modules.domain.principal import LOCAL, Principal
 from modules.exceptions import NotFoundError, RequestError
 from modules.server.access import HostRule, LoginLinks, is_loopback
 from modules.server.accounts import AccountStore
 from modules.server.failure_limit import FailureLimit
-from modules.server.identity import LOCAL, Principal
 from tests.server.doors import LOCAL_HOSTS
 
 ANN = Principal("ann", "artist")

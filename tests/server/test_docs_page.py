@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from modules.domain.principal import LOCAL
 from modules.server.docs_page import render_docs
-from modules.server.identity import LOCAL
 from tests.server.studio import Studio, open_studio
 
 

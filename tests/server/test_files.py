@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from modules.domain.job import ResultImage
+from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
 from modules.imaging.decode import picture_type
-from modules.server.identity import Principal
 from tests.server.studio import Studio, open_studio
 from tests.stub_runner import read_stub_picture
 

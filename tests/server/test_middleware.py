@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from modules.domain.principal import Principal
 from modules.server.access import Access, HostRule
-from modules.server.identity import Principal
 from modules.server.middleware import PUBLIC_PATHS
 from tests.server.doors import knock, make_access, make_app
 

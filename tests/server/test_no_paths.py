@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from modules.server.identity import Principal
+from modules.domain.principal import Principal
 from tests.server.route_table import full_app
 from tests.server.studio import Studio, open_studio
 from tests.server.test_files import finished_picture

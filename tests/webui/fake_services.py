@@ -46,6 +46,9 @@ class MemoryBlobs:
         self.blobs[name] = data
         return name
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.blobs
+
     def get(self, name: str) -> bytes:
         if name not in self.blobs:
             raise NotFoundError("image", "there is no such picture")
@@ -64,21 +67,18 @@ class FakeCatalog:
     titles: list[str] = field(default_factory=lambda: ["embedded.safetensors [0123abcd]"])
 
     def checkpoints(self) -> tuple[SimpleNamespace, ...]:
-        names = [title.partition(" [")[0] for title in self.titles]
-        return tuple(
-            SimpleNamespace(title=title, name=name, path=Path(name), metadata={})
-            for title, name in zip(self.titles, names, strict=True)
-        )
+        return tuple(self.find_checkpoint(title) for title in self.titles)
 
     def find_checkpoint(self, wanted: str) -> SimpleNamespace:
         if wanted in self.titles:
-            name = wanted.partition(" ")[0]
+            name = wanted.partition(" [")[0]
             return SimpleNamespace(
                 title=wanted,
                 name=name,
                 stem=Path(name).stem,
                 path=Path("nowhere") / name,
                 shorthash="",
+                metadata={},
                 user_metadata={},
                 is_folder=False,
                 store=NoStore(),

@@ -14,10 +14,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 from modules.domain.extras import ExtrasRequest, SplitOversized
+from modules.domain.principal import Principal
 from modules.exceptions import JobInterrupted, NotFoundError
 from modules.generation.postprocess import Postprocessed, Postprocessor
 from modules.imaging.metadata import encode_image
-from modules.server.identity import Principal
 from modules.services import Services
 from modules.webui.extras_events import ExtrasEvents
 from modules.webui.extras_form import extras_request, extras_sources, operation_controls, upscale_controls

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from modules.domain.job import JobState, JobView
+from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
 from modules.jobs.service import JobService
 from modules.server.errors import ERROR_RESPONSES, JobFailedError
-from modules.server.identity import Caller, Principal
+from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.server.sdapi.from_infotext import filled_from_infotext
 from modules.server.sdapi.payloads import (
@@ -22,8 +23,8 @@ from modules.server.sdapi.results import encoded_results
 from modules.server.sdapi.scripts import check_scripts
 from modules.server.sdapi.tasks import TaskNames
 from modules.server.sdapi.translate import image_to_image_request, parameters_echo, text_to_image_request
-from modules.server.submission import submit_request
 from modules.services import Services
+from modules.submission import submit_request
 
 __all__ = ["generation_router"]
 

@@ -7,9 +7,10 @@ from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.samplers.spec import SamplerSpec
 from modules.diffusion.schedulers import SCHEDULERS
+from modules.domain.principal import Principal
 from modules.exceptions import AdapterError
 from modules.generation.hires_size import LATENT_UPSCALERS
-from modules.server.identity import Caller, Principal
+from modules.server.identity import Caller
 from modules.services import Services
 from modules.settings.options import Settings
 

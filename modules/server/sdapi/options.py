@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field, JsonValue
 
-from modules.exceptions import NotFoundError
+from modules.exceptions import ForbiddenError, NotFoundError
 from modules.generation.settings_check import checked_changes
-from modules.server.errors import ForbiddenError
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.server.sysinfo import public_flags

@@ -9,11 +9,12 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from modules.domain.principal import Principal
 from modules.imaging.archive import pack_pictures
 from modules.jobs.service import JobService
 from modules.server.errors import ERROR_RESPONSES
 from modules.server.files import owned_picture
-from modules.server.identity import Caller, Principal
+from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 
 __all__ = ["downloads_router"]

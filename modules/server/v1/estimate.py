@@ -10,8 +10,8 @@ from modules.generation.resolve import freeze_request, resolve
 from modules.server.errors import ERROR_RESPONSES
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
-from modules.server.submission import check_settings_allowed
 from modules.services import Services, catalogs_of
+from modules.submission import check_settings_allowed
 
 __all__ = ["EstimateModel", "estimate_router", "estimated"]
 

@@ -13,10 +13,10 @@ from modules.imaging.decode import load_image, picture_type
 from modules.server.errors import ERROR_RESPONSES
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
-from modules.server.submission import submit_request
 from modules.server.v1.events import job_events
 from modules.server.v1.models import JobModel, Order, Place, Uploaded, job_model
 from modules.services import Services
+from modules.submission import submit_request, without_server_settings
 
 __all__ = ["jobs_router"]
 
@@ -78,9 +78,13 @@ def _add_watching(router: APIRouter, services: Services) -> None:
 
     @router.get("/jobs/{job_id}/request")
     def get_request(job_id: str, caller: Caller) -> GenerationRequest:
-        """The frozen request; submitting it again makes the same pictures."""
+        """The frozen request; submitting it again makes the same pictures.
+
+        Settings of the server, such as where files go, are told to administrators only.
+        """
         jobs.owned_view(job_id, caller.name)
-        return jobs.request(job_id)
+        request = jobs.request(job_id)
+        return request if caller.is_admin else without_server_settings(request)
 
     @router.get("/jobs/{job_id}/preview", response_class=Response, responses=_PREVIEW)
     def get_preview(job_id: str, caller: Caller) -> Response:

@@ -11,10 +11,10 @@ from modules.imaging.files import write_replacing
 from modules.server.errors import ERROR_RESPONSES, require_admin
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
-from modules.server.submission import check_settings_allowed
 from modules.server.v1.estimate import EstimateModel, estimated
 from modules.services import Services
 from modules.settings.ui_config import UiConfig
+from modules.submission import check_settings_allowed
 
 __all__ = ["page_router"]
 

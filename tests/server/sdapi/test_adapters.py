@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from modules.server.identity import Principal
+from modules.domain.principal import Principal
 from tests.checkpoints.tiny import state_dict, write
 from tests.conditioning.test_initial_vectors import TABLES
 from tests.server.studio import Studio, open_studio

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from modules.server.identity import Principal
+from modules.domain.principal import Principal
 from modules.server.startup import StartupTimes
 from tests.server.studio import Studio, open_studio
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from modules.domain.principal import Principal
 from modules.domain.styles import Style
 from modules.imaging.metadata import encode_image
-from modules.server.identity import Principal
 from tests.server.sdapi.test_generate import picture
 from tests.server.studio import Studio, open_studio
 

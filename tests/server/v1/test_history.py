@@ -6,8 +6,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
-from modules.server.identity import Principal
 from tests.server.studio import Studio
 
 HISTORY = "/api/v1/history"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from modules.server.identity import LOCAL
+from modules.domain.principal import LOCAL, Principal
 from tests.server.studio import Studio, open_studio
 from tests.stub_runner import read_stub_picture
 
@@ -193,3 +193,17 @@ def test_an_impossible_request_is_refused_before_it_waits(
         assert answer.status_code == status
         assert word in answer.text
         assert studio.get(JOBS, auth=ANN).json() == []
+
+
+def test_an_artist_sees_no_settings_of_the_server_and_can_submit_again(tmp_path: Path) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        client.headers["cookie"] = f"{studio.access.cookie}={session}"
+        job_id = (await client.post(JOBS, json=SMALL)).json()["id"]
+        again = (await client.get(f"{JOBS}/{job_id}/request")).json()
+        assert again["override_settings"] == {"jpeg_quality": 70}
+        assert (await client.post(JOBS, json=again)).status_code == 201
+
+    with open_studio(tmp_path) as studio:
+        studio.services.settings.update({"outdir_samples": str(tmp_path / "kept"), "jpeg_quality": 70})
+        session = studio.access.accounts.open_session(Principal("ann", "artist"))
+        studio.run(story)

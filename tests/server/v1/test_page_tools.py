@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from modules.server.identity import LOCAL, Principal
+from modules.domain.principal import LOCAL, Principal
 from tests.server.studio import Studio, open_studio
 from tests.server.v1.test_jobs import SLOW, ended
 

@@ -1,4 +1,4 @@
-from modules.server.identity import Principal
+from modules.domain.principal import Principal
 from tests.server.studio import Studio
 
 SETTINGS = "/api/v1/settings"

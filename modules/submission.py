@@ -1,17 +1,16 @@
-"""Put a request into the queue: complete it, check all of it, only then accept it."""
+"""Put a request into the queue, whoever brings it: complete it, check all of it, only then accept it."""
 
 from collections.abc import Mapping
 from functools import cache
 
+from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
-from modules.exceptions import NotFoundError
+from modules.exceptions import ForbiddenError, NotFoundError
 from modules.generation.resolve import freeze_request, resolve
-from modules.server.errors import ForbiddenError
-from modules.server.identity import Principal
 from modules.services import Services, catalogs_of
 from modules.settings.options import describe_options
 
-__all__ = ["check_settings_allowed", "submit_request"]
+__all__ = ["check_settings_allowed", "submit_request", "without_server_settings"]
 
 _ADMIN_CATEGORIES = ("system", "hidden")
 _ADMIN_SECTIONS = ("saving-paths", "saving-to-dirs")
@@ -58,6 +57,12 @@ def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> 
         for key in changes:
             if key in _server_settings():
                 raise ForbiddenError(f"the setting {key} belongs to the administrator")
+
+
+def without_server_settings(request: GenerationRequest) -> GenerationRequest:
+    """A frozen request as an artist may see it and submit it again: the server's settings apply anew."""
+    kept = {key: value for key, value in request.override_settings.items() if key not in _server_settings()}
+    return request.model_copy(update={"override_settings": kept})
 
 
 @cache
