@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -21,8 +22,17 @@ def queue(studio: Studio, *prompts: str) -> None:
     """Put jobs behind those that run."""
     for prompt in prompts:
         studio.write(prompt)
-        with studio.page.expect_response("**/api/v1/queue"):
+        with sent(studio, prompt):
             studio.part("queue").click()
+
+
+@contextmanager
+def sent(studio: Studio, prompt: str) -> Iterator[None]:
+    """What is done inside sends a form with this prompt to the server; wait until it is there."""
+    with studio.page.expect_response(
+        lambda answer: "/queue/join" in answer.url and f'"{prompt}"' in (answer.request.post_data or "")
+    ):
+        yield
 
 
 def open_panel(studio: Studio) -> Locator:
@@ -87,7 +97,7 @@ def test_shift_and_generate_queues_and_keeps_what_is_shown(studio: Studio) -> No
     studio.set_number("steps", 2)
     studio.picture_of_new_job()
     studio.write("behind")
-    with studio.page.expect_response("**/api/v1/queue"):
+    with sent(studio, "behind"):
         studio.part("generate").click(modifiers=["Shift"])
     studio.page.wait_for_function(
         "document.querySelector('#html_info_txt2img').textContent.includes('behind')"

@@ -1,17 +1,31 @@
 // The visitor's jobs at a glance: what runs, what waits and in which order, what has ended.
 const MOMENT = 1000;   // ms between two looks while something runs
-let panel, list, shown = { active: [], ended: [] }, timer, dragged = '', pressed = { id: '', until: 0 };
+const SOON = 150;      // ms after something of ours has changed
+let panel, list, shown = { active: [], ended: [] }, timer, due = Infinity, asking = false, again = false, dragged = '', pressed = { id: '', until: 0 };
 
+/** Look after some time, or when it was meant to be anyway if that is sooner: asked for all the time it still happens. */
+const lookIn = (milliseconds) => {
+  const at = performance.now() + milliseconds;
+  if (at >= due) return;
+  clearTimeout(timer);
+  due = at;
+  timer = setTimeout(look, milliseconds);
+};
 const look = async () => {
   clearTimeout(timer);
+  due = Infinity;
   if (document.hidden) return;
-  try { shown = await studio.ask('GET', 'queue'); } catch { timer = setTimeout(look, 5 * MOMENT); return; }
+  if (asking) { again = true; return; }   // what is being asked may be older than what happened just now
+  asking = true;
+  again = false;
+  try { shown = await studio.ask('GET', 'queue'); } catch { lookIn(5 * MOMENT); return; } finally { asking = false; }
   draw();
   followNext();
-  if (shown.active.length) timer = setTimeout(look, MOMENT);
+  if (again) lookIn(0);
+  else if (shown.active.length) lookIn(MOMENT);
 };
 /** Look soon: something of ours was sent or has ended. */
-studio.lookAtQueue = () => { clearTimeout(timer); timer = setTimeout(look, 150); };
+studio.lookAtQueue = () => lookIn(SOON);
 document.addEventListener('visibilitychange', look);
 addEventListener('focus', look);
 
@@ -121,7 +135,7 @@ const draw = () => {
     button.dataset.count = count ? String(count) : '';
     button.setAttribute('aria-label', count ? studio.text('Queue: {0} jobs', count) : studio.text('Queue'));
   }
-  if (!panel?.matches(':popover-open') || dragged) return;
+  if (!panel?.matches(':popover-open') || dragged || list.matches(':active')) return;   // a line stays while the mouse is down on it
   const focused = document.activeElement?.closest?.('.queue-line')?.dataset.job, what = document.activeElement?.className;
   const ids = waiting();
   list.replaceChildren(
@@ -146,7 +160,8 @@ document.addEventListener('click', (event) => {
 });
 
 // jobs begin and end in the galleries of the tabs: look when one does
-new MutationObserver((changes) => {
-  if (changes.some((change) => change.target.classList?.contains('live-root'))) studio.lookAtQueue();
-}).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['data-state', 'data-job'] });
+new MutationObserver((changes) => {   // each frame of a preview writes both, mostly the same again
+  const isNews = (change) => change.target.classList?.contains('live-root') && change.target.getAttribute(change.attributeName) !== change.oldValue;
+  if (changes.some(isNews)) studio.lookAtQueue();
+}).observe(document.body, { subtree: true, attributes: true, attributeOldValue: true, attributeFilter: ['data-state', 'data-job'] });
 look();
