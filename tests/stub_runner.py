@@ -14,6 +14,8 @@ from PIL import Image
 
 from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
+from modules.exceptions import RequestError
+from modules.generation.failures import failed
 from modules.imaging.metadata import encode_image
 from modules.jobs.queue import Job, Outcome
 from modules.jobs.service import JobService
@@ -62,6 +64,9 @@ class StubRunner:
         self._jobs.hold((job.id,))
         if "fail" in request.prompt:
             self._jobs.finish(job.id, Outcome(JobState.FAILED, error="the prompt asked for failure"))
+            return
+        if "refuse" in request.prompt:
+            self._jobs.finish(job.id, failed(RequestError("script_args", "the prompt asked for refusal")))
             return
         done = {image.index for image in self._jobs.finished_images(job.id)}
         state: JobState = JobState.DONE

@@ -65,6 +65,7 @@ class JobView:
         images: finished pictures, in order of index.
         error: one sentence for the user when the job failed.
         error_kind: class of the error, one of ``modules.exceptions``; "" when it was none of ours.
+        error_field: the request's field that is to blame, "" where none is.
         comments: messages beside the picture (a missing LoRA ...).
         info: JSON text with the job's resolved parameters (A1111's ``info``), "" until known.
     """
@@ -86,6 +87,7 @@ class JobView:
     images: tuple[ResultImage, ...] = ()
     error: str | None = None
     error_kind: str = ""
+    error_field: str = ""
     comments: tuple[str, ...] = ()
     info: str = ""
     created: float = 0.0

@@ -1,17 +1,26 @@
 """One sentence for whatever stopped a job."""
 
 import errno
+from collections.abc import Iterable
 
 import torch
 
-from modules.exceptions import WebuiError
+from modules.domain.job import JobState
+from modules.exceptions import RequestError, WebuiError
+from modules.jobs.queue import Outcome
 
-__all__ = ["error_kind", "readable_error"]
+__all__ = ["failed", "readable_error"]
 
 
-def error_kind(error: Exception) -> str:
-    """Class of one of our errors; "" for all others."""
-    return type(error).__name__ if isinstance(error, WebuiError) else ""
+def failed(error: Exception, comments: Iterable[str] = ()) -> Outcome:
+    """How a job ended that an error has stopped."""
+    return Outcome(
+        JobState.FAILED,
+        readable_error(error),
+        error_kind=type(error).__name__ if isinstance(error, WebuiError) else "",
+        error_field=error.field if isinstance(error, RequestError) else "",
+        comments=tuple(comments),
+    )
 
 
 def readable_error(error: Exception) -> str:

@@ -10,7 +10,7 @@ from modules.domain.job import JobState
 from modules.exceptions import WebuiError
 from modules.generation.effects import FinishedImage, PassDone, StepEnd
 from modules.generation.engine import Engine, ImageTask
-from modules.generation.failures import error_kind, readable_error
+from modules.generation.failures import failed
 from modules.generation.preview import Preview, PreviewMethod, preview_file
 from modules.generation.preview_pace import PreviewPace
 from modules.generation.step_store import StepStore
@@ -270,9 +270,7 @@ class JobRun:
             return
         self._stop_tasks()
         log.warning("job %s failed: %s", self.job_id, error, exc_info=not isinstance(error, WebuiError))
-        self._end(
-            Outcome(JobState.FAILED, readable_error(error), error_kind(error), comments=tuple(self._comments))
-        )
+        self._end(failed(error, self._comments))
 
     def _end(self, outcome: Outcome) -> None:
         self.ended = True

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from modules.domain.job import JobKind, JobState
+from modules.domain.job import JobKind
 from modules.exceptions import WebuiError
 from modules.generation.engine import Engine
-from modules.generation.failures import error_kind, readable_error
+from modules.generation.failures import failed
 from modules.generation.job_run import JobRun
-from modules.jobs.queue import Job, Outcome
+from modules.jobs.queue import Job
 from modules.jobs.service import JobService
 
 __all__ = ["Runner"]
@@ -122,7 +122,7 @@ class Runner:
             return self._prepare(job)
         except Exception as error:  # the boundary: a job that cannot start ends, the queue goes on
             log.warning("job %s cannot start: %s", job.id, error, exc_info=not isinstance(error, WebuiError))
-            self._jobs.finish(job.id, Outcome(JobState.FAILED, readable_error(error), error_kind(error)))
+            self._jobs.finish(job.id, failed(error))
             return None
 
     def _run_training(self, job: Job) -> None:

@@ -30,6 +30,7 @@ class ViewChanges(TypedDict, total=False):
     images: tuple[ResultImage, ...]
     error: str | None
     error_kind: str
+    error_field: str
     comments: tuple[str, ...]
     info: str
     started: float | None

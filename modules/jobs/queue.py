@@ -32,6 +32,7 @@ class Outcome:
     state: Literal[JobState.DONE, JobState.FAILED, JobState.CANCELLED]
     error: str | None = None
     error_kind: str = ""
+    error_field: str = ""
     comments: tuple[str, ...] = ()
     info: str = ""
 
@@ -319,14 +320,15 @@ class JobQueue:
 
 def _end(db: sqlite3.Connection, job_id: str, outcome: Outcome, now: float) -> bool:
     changed = db.execute(
-        "UPDATE jobs SET state = ?, paused = 0, finished = ?, error = ?, error_kind = ?, comments = ?, "
-        "info = ? "
+        "UPDATE jobs SET state = ?, paused = 0, finished = ?, error = ?, error_kind = ?, error_field = ?, "
+        "comments = ?, info = ? "
         "WHERE id = ? AND state IN ('queued', 'running')",
         (
             outcome.state.value,
             now,
             outcome.error,
             outcome.error_kind,
+            outcome.error_field,
             json.dumps(outcome.comments),
             outcome.info,
             job_id,

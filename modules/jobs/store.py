@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     device_seconds REAL NOT NULL DEFAULT 0,
     error TEXT,
     error_kind TEXT NOT NULL DEFAULT '',
+    error_field TEXT NOT NULL DEFAULT '',
     comments TEXT NOT NULL DEFAULT '[]',
     info TEXT NOT NULL DEFAULT ''
 );
@@ -49,6 +50,7 @@ CREATE TABLE IF NOT EXISTS images (
 CREATE INDEX IF NOT EXISTS images_by_job ON images (job_id, place);
 CREATE TABLE IF NOT EXISTS usage (owner TEXT PRIMARY KEY, seconds REAL NOT NULL);
 """
+_LATER_COLUMNS = {"crashes": "INTEGER NOT NULL DEFAULT 0", "error_field": "TEXT NOT NULL DEFAULT ''"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Job:
         images_total: number of pictures it will make, 0 when that has no meaning.
         device_seconds: device time used so far.
         error_kind: class of the error, one of ``modules.exceptions``; "" when it was none of ours.
+        error_field: the request's field that is to blame, "" where none is.
     """
 
     id: str
@@ -78,6 +81,7 @@ class Job:
     device_seconds: float
     error: str | None
     error_kind: str
+    error_field: str
     comments: tuple[str, ...]
     info: str
 
@@ -110,6 +114,7 @@ def job_from_row(row: sqlite3.Row) -> Job:
         device_seconds=row["device_seconds"],
         error=row["error"],
         error_kind=row["error_kind"],
+        error_field=row["error_field"],
         comments=tuple(json.loads(row["comments"])),
         info=row["info"],
     )
@@ -172,5 +177,6 @@ class JobStore:
         """Add what a file of an earlier version lacks."""
         with self.transaction() as db:
             columns = {row["name"] for row in db.execute("PRAGMA table_info(jobs)")}
-            if "crashes" not in columns:
-                db.execute("ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0")
+            for name, declaration in _LATER_COLUMNS.items():
+                if name not in columns:
+                    db.execute(f"ALTER TABLE jobs ADD COLUMN {name} {declaration}")

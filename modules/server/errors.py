@@ -48,11 +48,15 @@ def require_admin(caller: Principal) -> None:
 
 
 class JobFailedError(WebuiError):
-    """The job was accepted and then failed; the text is the job's error, ``kind`` its class."""
+    """The job was accepted and then failed; the text is the job's error.
 
-    def __init__(self, message: str, kind: str = "") -> None:
+    ``kind`` is the error's class, ``field`` the request's field that is to blame; "" where there is none.
+    """
+
+    def __init__(self, message: str, kind: str = "", field: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.field = field
 
 
 class ErrorBody(BaseModel):
@@ -109,20 +113,22 @@ def _status(error: Exception) -> int:
     return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 
+def _kind(error: Exception) -> str:
+    return (isinstance(error, JobFailedError) and error.kind) or type(error).__name__
+
+
 async def _answer_webui_error(_request: Request, error: Exception) -> JSONResponse:
     status = _status(error)
     headers: Mapping[str, str] | None = None
     if isinstance(error, QueueFullError):
         headers = {"retry-after": str(error.retry_after)}
-    return JSONResponse(_body(type(error).__name__, str(error), _blamed(error)), status, headers)
+    return JSONResponse(_body(_kind(error), str(error), _blamed(error)), status, headers)
 
 
 def _blamed(error: Exception) -> str | None:
     """The request's field that is to blame; a file that cannot be used was named by one too."""
-    if isinstance(error, RequestError):
-        return error.field
-    kind = error.kind if isinstance(error, JobFailedError) else type(error).__name__
-    return _NAMED_BY.get(kind)
+    field = error.field if isinstance(error, RequestError | JobFailedError) else ""
+    return field or _NAMED_BY.get(_kind(error))
 
 
 async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:

@@ -14,6 +14,7 @@ from modules.domain.job import JobState, JobView, ResultImage
 from modules.imaging.decode import data_uri
 from modules.jobs.service import JobService
 from modules.webui.assets import asset_text
+from modules.webui.request_builder import control_of
 
 __all__ = [
     "IDLE",
@@ -143,7 +144,8 @@ def _image(image: ResultImage) -> dict[str, object]:
 def _error(view: JobView) -> dict[str, str] | None:
     if not view.error:
         return None
-    return {"text": view.error, "field": _CONTROL_OF_ERROR.get(view.error_kind, "")}
+    blamed = control_of(view.error_field) if view.error_field else _CONTROL_OF_ERROR.get(view.error_kind, "")
+    return {"text": view.error, "field": blamed}
 
 
 def _list(value: object) -> list[object]:

@@ -111,7 +111,7 @@ def test_a_value_that_cannot_be_used_ends_the_job_with_a_sentence(services: Serv
     view = services.jobs.wait(submit(services, **plot(("Steps", "one"))), WAIT)
     assert view.state is JobState.FAILED
     assert "'one' is no whole number" in (view.error or "")
-    assert view.error_kind == "RequestError"
+    assert (view.error_kind, view.error_field) == ("RequestError", "script_args")
 
 
 def test_tiles_are_neither_shown_nor_saved_and_their_picture_is(own: Services, tmp_path: Path) -> None:

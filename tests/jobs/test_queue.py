@@ -123,10 +123,11 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     job_id = submit(earlier)
     earlier.close()
     with sqlite3.connect(tmp_path / "jobs.sqlite3") as db:
-        db.execute("ALTER TABLE jobs DROP COLUMN crashes")
+        for column in ("crashes", "error_field"):
+            db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
     db.close()
     queue = reopen(tmp_path)
-    assert queue.job(job_id).crashes == 0
+    assert (queue.job(job_id).crashes, queue.job(job_id).error_field) == (0, "")
     queue.close()
 
 

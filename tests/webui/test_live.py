@@ -76,13 +76,14 @@ def test_a_failure_is_shown_as_its_sentence() -> None:
 
 
 def test_a_damaged_checkpoint_and_too_little_memory_are_told_beside_their_controls() -> None:
-    def field(kind: str) -> object:
-        failed = job_picture(view(JobState.FAILED, error="It failed.", error_kind=kind))
+    def field(kind: str, blamed: str = "") -> object:
+        failed = job_picture(view(JobState.FAILED, error="It failed.", error_kind=kind, error_field=blamed))
         return cast("dict[str, str]", failed["error"])["field"]
 
     assert field("CheckpointError") == "setting_sd_model_checkpoint"
     assert field("DeviceMemoryError") == "width"
     assert field("") == ""
+    assert field("RequestError", "n_iter") == "batch_count"
 
 
 def test_several_jobs_are_followed_as_if_they_were_one(painted: Services) -> None:

@@ -54,7 +54,7 @@ async def _generate(
         tasks.remember(caller.name, payload.force_task_id, job_id)
     view = await _final_view(services.jobs, job_id, request, keep=bool(payload.save_images))
     if view.state is JobState.FAILED:
-        raise JobFailedError(view.error or "the job failed", view.error_kind)
+        raise JobFailedError(view.error or "the job failed", view.error_kind, view.error_field)
     images: list[str] = []
     if payload.send_images is not False:
         settings = services.settings.current.overridden(payload.override_settings or {})

@@ -38,6 +38,7 @@ class JobModel(BaseModel):
     preview_version: int = Field(description="grows with each preview; 0 before the first")
     images: list[ImageModel] = Field(description="finished pictures")
     error: str | None = Field(description="one sentence when the job failed")
+    error_field: str | None = Field(description="the request's field that is to blame, if one is")
     comments: list[str] = Field(description="what could not be honoured")
     info: str = Field(description="JSON text with the resolved parameters, empty until known")
     created: float = Field(description="seconds since 1970, as are started and finished")
@@ -100,6 +101,7 @@ def job_model(view: JobView) -> JobModel:
         preview_version=view.preview_version,
         images=[image_model(image) for image in images],
         error=view.error,
+        error_field=view.error_field or None,
         comments=list(view.comments),
         info=view.info,
         created=view.created,

@@ -211,6 +211,18 @@ def test_a_failed_job_is_an_error_with_its_sentence(studio: Studio) -> None:
     assert answer.json()["detail"] == "the prompt asked for failure"
 
 
+def test_a_request_refused_after_it_was_queued_names_its_field(studio: Studio) -> None:
+    answer = studio.post(TXT2IMG, {**BASE, "prompt": "refuse"})
+    assert answer.status_code == 422
+    assert answer.json() == {
+        "error": "RequestError",
+        "detail": "the prompt asked for refusal",
+        "body": "",
+        "errors": "the prompt asked for refusal",
+        "field": "script_args",
+    }
+
+
 @pytest.mark.parametrize(
     "changes",
     [
