@@ -67,7 +67,12 @@ def create_services(options: LaunchOptions) -> Services:
     for folder in (folders.outputs, folders.data):
         remove_leftovers(folder)
     configure_process(options.threads)
-    runtime = choose_runtime(options.device, options.precision, attention=options.attention)
+    runtime = choose_runtime(
+        options.device,
+        options.precision,
+        attention=options.attention,
+        check_values=options.check_values,
+    )
     settings = SettingsStore(folders.data / "config.json")
     catalog = ModelCatalog(folders, hashing=options.hashing, vae_path=options.vae_path)
     _choose_checkpoint(options.checkpoint, settings, catalog)

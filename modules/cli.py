@@ -81,6 +81,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--api", action="store_true", help="open /sdapi/v1 to programs on this machine")
     group.add_argument("--nowebui", action="store_true", help="serve the API alone; opens it as --api does")
     group.add_argument("--api-auth", default="", help="user:password[,user:password] for the API")
+    group.add_argument("--api-log", action="store_true", help="log each answer of /sdapi")
     group.add_argument("--api-server-stop", action="store_true", help="allow stopping the server by API")
     group.add_argument(
         "--cors-allow-origins", default="", help="sites whose pages may call: https://a.example[,...]"
@@ -99,6 +100,9 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     group.add_argument("--precision", choices=("auto", "full", "half"), default="auto")
     group.add_argument("--attention", choices=("auto", "sdpa", "xformers", "sliced"), default="auto")
+    group.add_argument(
+        "--disable-nan-check", action="store_true", help="keep pictures that hold NaN or are all black"
+    )
     group.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes all cores")
     group.add_argument("--no-hashing", action="store_true", help="do not compute model hashes")
 
@@ -121,6 +125,7 @@ def model_options(arguments: argparse.Namespace) -> LaunchOptions:
         device=arguments.device,
         precision=arguments.precision,
         attention=arguments.attention,
+        check_values=not arguments.disable_nan_check,
         checkpoint=arguments.ckpt,
         vae_path=arguments.vae_path,
         hashing=not arguments.no_hashing,
@@ -139,6 +144,7 @@ def launch_options(arguments: argparse.Namespace) -> LaunchOptions:
         page=not arguments.nowebui,
         api_auth=_credentials(arguments.api_auth),
         api_server_stop=arguments.api_server_stop,
+        api_log=arguments.api_log,
         cors_origins=tuple(part.strip() for part in arguments.cors_allow_origins.split(",") if part.strip()),
         cors_origins_regex=arguments.cors_allow_origins_regex,
         open_browser=not arguments.no_browser,

@@ -21,10 +21,11 @@ from modules.runtime.attention import use_attention
 from modules.runtime.device import Runtime
 from modules.runtime.memory import climb_down, release_cached_memory
 
-__all__ = ["Execution", "Place", "Rung", "UNetInput", "is_finite"]
+__all__ = ["PROMPT_IS_LOST", "Execution", "Place", "Rung", "UNetInput", "in_float32", "is_finite"]
 
 Result = TypeVar("Result")
 
+PROMPT_IS_LOST = "the prompt became NaN in the text encoder; lower its weights"
 TILES = (64, 32, 16)  # latent cells a side; below that most of a tile is margin
 
 
@@ -119,7 +120,7 @@ class Execution:
             if place.runtime.dtype is not torch.float32 and is_finite(asked.x) and is_finite(asked.context):
                 bad = ~torch.isfinite(out).flatten(1).all(dim=1)
                 wide = replace(place, runtime=replace(place.runtime, dtype=torch.float32))
-                with _in_float32(unet, place.runtime.dtype):
+                with in_float32(unet):
                     out[bad] = self._predict(unet, asked.rows(bad), wide)
             if not is_finite(out):
                 raise _numerical_error(asked)
@@ -145,7 +146,18 @@ class Execution:
 
         Raises:
             DeviceMemoryError: it does not fit, however it is done.
+            NumericalError: the result holds NaN or infinity, also in 32-bit floats.
         """
+        out = self._encode(vae, pixels, place)
+        if place.runtime.check_values and not all(map(is_finite, out)):
+            if _dtype(vae) is not torch.float32:
+                with in_float32(vae):
+                    out = self._encode(vae, pixels, place)
+            if not all(map(is_finite, out)):
+                raise NumericalError("VAE", "the VAE made NaN of the start picture; choose another VAE")
+        return out
+
+    def _encode(self, vae: AutoencoderKL, pixels: Tensor, place: Place) -> tuple[Tensor, Tensor]:
 
         def encode(rung: Rung) -> tuple[Tensor, Tensor]:
             with place.on(rung):
@@ -215,8 +227,9 @@ def _run_unet(unet: nn.Module, asked: UNetInput, runtime: Runtime) -> Tensor:
 
 
 @contextmanager
-def _in_float32(network: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+def in_float32(network: nn.Module) -> Iterator[None]:
     """Compute in 32-bit floats within the block; the weights come back bit for bit."""
+    dtype = _dtype(network)
     network.float()
     try:
         yield
@@ -230,7 +243,7 @@ def _dtype(network: nn.Module) -> torch.dtype:
 
 def _numerical_error(asked: UNetInput) -> NumericalError:
     if not is_finite(asked.context):
-        return NumericalError("text encoder", "the prompt became NaN in the text encoder; lower its weights")
+        return NumericalError("text encoder", PROMPT_IS_LOST)
     if not is_finite(asked.x):
         return NumericalError(
             "sampler", "the sampler left the range of numbers; lower the CFG scale or the noise"

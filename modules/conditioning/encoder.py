@@ -9,10 +9,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modules.adapters.patches import bundled_embeddings
 from modules.adapters.textual_inversion import EmbeddingSource
+from modules.checkpoints.execution import PROMPT_IS_LOST, in_float32, is_finite
 from modules.checkpoints.model import LoadedModel
 from modules.conditioning.chunks import ChunkedText, chunk_text
 from modules.conditioning.conditioned import ComposedConditioning, Conditioning, ScheduledConditioning
@@ -26,7 +27,9 @@ from modules.domain.composition import split_composition
 from modules.domain.extra_networks import extract_extra_networks
 from modules.domain.prompt import parse_attention
 from modules.domain.prompt_schedule import prompt_schedule
+from modules.exceptions import NumericalError
 from modules.runtime.attention import use_attention
+from modules.runtime.device import Runtime
 
 __all__ = [
     "ComposedConditioning",
@@ -226,7 +229,11 @@ class PromptEncoder:
     def _run(
         self, chunked: Sequence[Sequence[ChunkedText]], names: Sequence[EmbeddingNames], counts: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Run every text encoder; states side by side (B, T, D), and the pooled state (B, P)."""
+        """Run every text encoder; states side by side (B, T, D), and the pooled state (B, P).
+
+        Raises:
+            NumericalError: an encoder yields NaN or infinity, also in 32-bit floats.
+        """
         length = max(len(text.chunks) for texts in chunked for text in texts)
         states, pooled = [], None
         runtime = self._model.runtime
@@ -235,7 +242,7 @@ class PromptEncoder:
             for index, (encoder, role) in enumerate(encoders):
                 vectors = names[index].vectors(index)
                 runner = TextRunner(encoder, role, self._options, runtime.device, vectors)
-                hidden, summary = runner.encode(chunked[index], counts, length)
+                hidden, summary = _checked(runner, chunked[index], counts, length, runtime)
                 states.append(hidden)
                 pooled = summary if summary is not None else pooled
         return torch.cat(states, dim=-1), pooled
@@ -248,6 +255,25 @@ class PromptEncoder:
             kind, request.width, request.height, self._options, is_negative=request.is_negative
         )
         return torch.cat([pooled, sizes.to(pooled).expand(len(pooled), -1)], dim=-1)
+
+
+def _checked(
+    runner: TextRunner, texts: Sequence[ChunkedText], counts: Tensor, chunks: int, runtime: Runtime
+) -> tuple[Tensor, Tensor | None]:
+    """Encode texts; values that overflow are computed again in 32-bit floats, once."""
+    out = runner.encode(texts, counts, chunks)
+    if not runtime.check_values or _are_finite(out):
+        return out
+    if isinstance(runner.encoder, nn.Module) and runtime.dtype is not torch.float32:
+        with in_float32(runner.encoder):
+            out = runner.encode(texts, counts, chunks)
+    if not _are_finite(out):
+        raise NumericalError("text encoder", PROMPT_IS_LOST)
+    return out
+
+
+def _are_finite(states: tuple[Tensor, Tensor | None]) -> bool:
+    return all(is_finite(each) for each in states if each is not None)
 
 
 def _reported(names: EmbeddingNames, *, bundled: bool) -> list[UsedEmbedding]:

@@ -104,6 +104,7 @@ class Access:
         loopback: whether the socket is bound to a loopback address.
         api_open: ``--api``: local programs may use A1111's routes without credentials.
         basic: user name -> password of ``--api-auth``.
+        api_log: ``--api-log``: a line in the log for each answer of A1111's routes.
         tls: cookies are marked Secure.
         origins: other sites whose pages may call.
         max_body: largest request body in bytes.
@@ -114,6 +115,7 @@ class Access:
     loopback: bool = True
     api_open: bool = False
     basic: Mapping[str, str] = field(default_factory=dict)
+    api_log: bool = False
     tls: bool = False
     origins: OriginRule = field(default_factory=OriginRule)
     port: int = 7860

@@ -5,7 +5,7 @@ caller that proved who he is, also for routes that an extension or Gradio adds l
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.domain.principal import Principal
 from modules.server.access import Access, Refusal
+from modules.server.api_log import log_api_answer
 from modules.server.compression import Compression
 from modules.server.gradio_sessions import GradioSessions
 
@@ -65,7 +66,8 @@ class Guard:
             return
         headers = Headers(scope=scope)
         origin = self._allowed_origin(scope, headers)
-        exchange = _Exchange(receive, send, self._access, self._cors(scope, headers, origin))
+        cors = self._cors(scope, headers, origin)
+        exchange = _Exchange(receive, send, self._access.max_body, cors, self._note_for(scope))
         answer = self._refuse_at_the_door(scope, headers, origin) or self._identify(scope, headers)
         if isinstance(answer, Response):
             await _answer(answer, scope, exchange)
@@ -82,6 +84,16 @@ class Guard:
             await self._app(scope, body, exchange.send)
         if exchange.is_too_large and not exchange.has_started:
             await _answer(self._too_large(), scope, exchange, last=True)
+
+    def _note_for(self, scope: Scope) -> "_Note":
+        """What is done with the status and the seconds of an answer."""
+
+        def note(status: int, seconds: float) -> None:
+            self._access.traffic.answered(status, seconds)
+            if self._access.api_log:
+                log_api_answer(scope, status, seconds)
+
+        return note
 
     def _allowed_origin(self, scope: Scope, headers: Headers) -> str:
         """The foreign site that calls, if the administrator allows it; "" otherwise."""
@@ -196,6 +208,9 @@ async def _answer(response: Response, scope: Scope, exchange: "_Exchange", *, la
     await response(scope, exchange.receive, send)
 
 
+_Note = Callable[[int, float], None]
+
+
 class _Exchange:
     """One connection as the application sees it.
 
@@ -204,11 +219,13 @@ class _Exchange:
     the time taken, and puts the CORS headers that the administrator wants in place of Gradio's.
     """
 
-    def __init__(self, receive: Receive, send: Send, access: Access, cors: Mapping[str, str]) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, max_body: int, cors: Mapping[str, str], note: _Note
+    ) -> None:
         self._receive = receive
         self._send = send
-        self._left = access.max_body
-        self._answered = access.traffic.answered
+        self._left = max_body
+        self._note = note
         self._cors = cors
         self._started = time.perf_counter()
         self.has_started = False
@@ -242,6 +259,6 @@ class _Exchange:
                 headers[name] = value
             seconds = time.perf_counter() - self._started
             headers["x-process-time"] = f"{seconds:.4f}"
-            self._answered(message["status"], seconds)
+            self._note(message["status"], seconds)
             message = {**message, "headers": headers.raw}
         await self._send(message)

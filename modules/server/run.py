@@ -87,6 +87,7 @@ def open_access(options: LaunchOptions, listener: socket.socket) -> Access:
         loopback=loopback,
         api_open=options.api,
         basic=dict(options.api_auth),
+        api_log=options.api_log,
         tls=options.tls_certfile is not None,
         origins=origins,
         port=port,

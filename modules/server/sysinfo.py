@@ -25,6 +25,8 @@ def public_flags(options: LaunchOptions) -> dict[str, JsonValue]:
         "port": options.port,
         "api": options.api,
         "api_server_stop": options.api_server_stop,
+        "api_log": options.api_log,
+        "disable_nan_check": not options.check_values,
         "use_cpu": ["all"] if options.device == "cpu" else [],
         "device_id": None,
         "precision": options.precision,

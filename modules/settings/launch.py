@@ -49,9 +49,11 @@ class LaunchOptions:
         api: opens /sdapi/v1 to local clients on a loopback bind.
         page: whether the page is served beside the API.
         api_auth: ``(user, password)`` pairs for HTTP Basic on the API.
+        api_log: a line in the log for each answer of A1111's routes.
         cors_origins, cors_origins_regex: other sites whose pages may call the API.
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
         precision: "auto", "full" (fp32 everywhere) or "half".
+        check_values: look for NaN and all-black pictures, and make them again in higher precision.
         checkpoint: checkpoint to load at start, by any of its names; None is the setting's.
         open_browser: open the page, with a one-time login link, when the server is ready.
     """
@@ -64,11 +66,13 @@ class LaunchOptions:
     page: bool = True
     api_auth: tuple[tuple[str, str], ...] = ()
     api_server_stop: bool = False
+    api_log: bool = False
     cors_origins: tuple[str, ...] = ()
     cors_origins_regex: str | None = None
     device: str = "auto"
     precision: Literal["auto", "full", "half"] = "auto"
     attention: Literal["auto", "sdpa", "sliced", "xformers"] = "auto"
+    check_values: bool = True
     checkpoint: str | None = None
     vae_path: Path | None = None
     hashing: bool = True

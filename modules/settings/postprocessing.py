@@ -1,5 +1,7 @@
 """Upscalers, face restoration, interrogation and what runs after a picture."""
 
+from typing import Literal
+
 from modules.settings.option import SettingsModel, option
 from modules.settings.sections import (
     FACE_RESTORATION,
@@ -45,11 +47,26 @@ class PostprocessingSettings(SettingsModel):
     code_former_weight: float = option(
         0.5, "CodeFormer weight", FACE_RESTORATION, minimum=0.0, maximum=1.0, step=0.01
     )
+    postprocessing_enable_in_main_ui: tuple[str, ...] = option(
+        (), "Enable postprocessing operations in txt2img and img2img tabs", POSTPROCESSING, inert=True
+    )
     postprocessing_disable_in_extras: tuple[str, ...] = option(
         (), "Disable postprocessing operations in extras tab", POSTPROCESSING, restart=True
     )
     postprocessing_operation_order: tuple[str, ...] = option(
         (), "Postprocessing operation order", POSTPROCESSING
+    )
+    upscaling_max_images_in_cache: int = option(
+        5,
+        "Maximum number of images in upscaling cache",
+        POSTPROCESSING,
+        minimum=0,
+        maximum=10,
+        step=1,
+        inert=True,
+    )
+    postprocessing_existing_caption_action: Literal["Ignore", "Keep", "Prepend", "Append"] = option(
+        "Ignore", "Action for existing captions", POSTPROCESSING, inert=True
     )
     interrogate_keep_models_in_memory: bool = option(False, "Keep models in VRAM", INTERROGATE, inert=True)
     interrogate_return_ranks: bool = option(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,11 @@ def tiny_models() -> Path:
 def studio(tiny_models: Path) -> Studio:
     """Opens services on a data folder and closes them again, as a restart of the server does.
 
-    The second argument is a folder of models other than the reference's.
+    The second argument is a folder of models other than the reference's; the rest is the command line's.
     """
 
     @contextmanager
-    def opened(data: Path, models: Path | None = None) -> Iterator[Services]:
+    def opened(data: Path, models: Path | None = None, **options: object) -> Iterator[Services]:
         folders = Folders(
             data=data / "data",
             models=models or tiny_models / "models",
@@ -38,9 +39,8 @@ def studio(tiny_models: Path) -> Studio:
             embeddings=tiny_models / "embeddings",
             extensions=data / "extensions",
         )
-        services = create_services(
-            LaunchOptions(folders=folders, device="cpu", precision="full", checkpoint="tiny-sd1")
-        )
+        launch = LaunchOptions(folders=folders, device="cpu", precision="full", checkpoint="tiny-sd1")
+        services = create_services(replace(launch, **options))  # type: ignore[arg-type]
         services.runner.start()
         try:
             yield services

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,24 @@ def test_on_a_network_address_only_credentials_open_anything(tmp_path: Path) -> 
         assert (
             call(access, "GET", path, client="192.168.1.9", auth=("ann", "ann password")).status_code == 200
         )
+
+
+def test_the_api_log_tells_what_was_asked_and_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="modules.server.api_log")
+    access = make_access(tmp_path, api_open=True, api_log=True)
+    call(access, "GET", WHO, params={"secret": "never told"})
+    call(access, "GET", "/sdapi/v1/two%0Alines")
+    call(access, "GET", "/health")
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    moment = r"API \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
+    assert re.fullmatch(moment + r" 200 http/1\.1 GET /sdapi/v1/who 127\.0\.0\.1 \d\.\d{4}", lines[0])
+    assert "GET /sdapi/v1/two\\nlines " in lines[1]
+
+
+def test_without_the_flag_nothing_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="modules.server.api_log")
+    call(make_access(tmp_path, api_open=True), "GET", WHO)
+    assert caplog.records == []

@@ -1,0 +1,18 @@
+"""From A1111's flags to the frozen launch options."""
+
+from modules.cli import build_parser, launch_options
+from modules.settings.launch import LaunchOptions
+
+
+def options(*words: str) -> LaunchOptions:
+    return launch_options(build_parser().parse_args(words))
+
+
+def test_without_flags_nothing_is_logged_and_values_are_checked() -> None:
+    plain = options()
+    assert (plain.api_log, plain.check_values) == (False, True)
+
+
+def test_the_flags_of_a1111_are_understood() -> None:
+    flagged = options("--api", "--api-log", "--disable-nan-check")
+    assert (flagged.api, flagged.api_log, flagged.check_values) == (True, True, False)
