@@ -77,6 +77,17 @@ class ScriptArgument:
     lines: int = 1
     infotext: str = ""
 
+    def offered(self, lists: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """What may be chosen; ``lists`` are those that are known only at run time, by name."""
+        return tuple(lists.get(self.choices_from, self.choices))
+
+    def shown_default(self, lists: Mapping[str, tuple[str, ...]]) -> JsonValue:
+        """The default as users see it: a place among the choices by its name."""
+        choices = self.offered(lists)
+        if self.by_index and isinstance(self.default, int) and choices:
+            return choices[min(self.default, len(choices) - 1)]
+        return self.default
+
 
 @dataclass(frozen=True)
 class ArgumentSwap:

@@ -36,6 +36,7 @@ from modules.server.v1.networks import networks_router
 from modules.server.v1.page import page_router
 from modules.server.v1.prompts import prompts_router
 from modules.server.v1.queue import queue_router
+from modules.server.v1.scripts import scripts_router as form_scripts_router
 from modules.server.v1.settings import settings_router
 from modules.server.v1.styles import styles_router
 from modules.services import Services
@@ -92,6 +93,7 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         history_router(services.history),
         settings_router(services),
         networks_router(services),
+        form_scripts_router(services),
         page_router(services),
         prompts_router(services),
         queue_router(services.jobs),

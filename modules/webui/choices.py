@@ -1,15 +1,16 @@
 """What the drop-down lists offer, read from the owners of state when a page is opened."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modules.checkpoints.loader import detect_checkpoint
 from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
+from modules.domain.script import BOTH_TABS
 from modules.exceptions import WebuiError
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.services import Services
 from modules.webui.request_builder import AUTOMATIC
-from modules.webui.script_offer import ScriptOffer
 
 __all__ = ["FormChoices", "native_size", "read_choices", "suggested_cfg_scale"]
 
@@ -22,7 +23,7 @@ class FormChoices:
         checkpoints: titles, as A1111 shows them ("name.safetensors [shorthash]").
         checkpoint: the one selected at first, "" when there is none.
         native_size: side in pixels for which that checkpoint was trained.
-        scripts: the scripts there are, and what they choose from.
+        scripts: titles of the scripts there are, by kind (txt2img, img2img).
         cfg_scale: what its notes suggest, else A1111's default.
     """
 
@@ -36,7 +37,7 @@ class FormChoices:
     clip_skip: int
     styles: tuple[str, ...]
     native_size: int
-    scripts: ScriptOffer
+    scripts: Mapping[str, tuple[str, ...]]
     cfg_scale: float = 7.0
 
 
@@ -61,7 +62,10 @@ def read_choices(services: Services) -> FormChoices:
         clip_skip=settings.CLIP_stop_at_last_layers,
         styles=tuple(services.styles.styles),
         native_size=native_size(services, checkpoint),
-        scripts=ScriptOffer(services),
+        scripts={
+            kind: tuple(one.title for one in services.plugins.scripts.declarations(kind))
+            for kind in BOTH_TABS
+        },
         cfg_scale=suggested_cfg_scale(services, checkpoint),
     )
 

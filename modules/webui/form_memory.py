@@ -12,6 +12,7 @@ from gradio.components import Component
 from modules.webui.generation_form import icon_button
 from modules.webui.inside import inside
 from modules.webui.kit import PageKit
+from modules.webui.script_values import ARGUMENTS_KEY
 from modules.webui.tab import GenerationTab
 
 __all__ = ["add_form_memory", "remembered_fields"]
@@ -22,7 +23,7 @@ def remembered_fields(tab: GenerationTab) -> dict[str, Component]:
     return {
         key: tab.form[key]
         for key in tab.form.keys
-        if not isinstance(tab.form[key], (gr.HTML, gr.File, gr.Image))
+        if key == ARGUMENTS_KEY or not isinstance(tab.form[key], (gr.HTML, gr.File, gr.Image))
     }
 
 

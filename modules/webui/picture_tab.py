@@ -60,7 +60,7 @@ def picture_tab(
             batch_controls(form)
             seed_controls(form, result.live)
             accordions |= {"enable": refiner_controls(form, choices)}
-            script_row(form, choices.scripts)
+            script_row(form, choices)
             override_controls(form)
     return GenerationTab(
         name, form, actions, result, accordions, picture=modes[0].field, modes=modes, start=start

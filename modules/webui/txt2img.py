@@ -37,6 +37,6 @@ def txt2img_tab(choices: FormChoices, quick: QuickSettings) -> GenerationTab:
             guidance_controls(form, choices)
             seed_controls(form, result.live)
             accordions = {"hr": hires_controls(form, choices), "enable": refiner_controls(form, choices)}
-            script_row(form, choices.scripts)
+            script_row(form, choices)
             override_controls(form)
     return GenerationTab("txt2img", form, actions, result, accordions)

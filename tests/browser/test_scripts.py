@@ -43,11 +43,11 @@ def studio(
     return Studio(open_page(address, profile="scripts"))
 
 
-def choose(studio: Studio, control: str, value: str) -> None:
-    box = studio.part(control).locator("input").first
+def choose_script(studio: Studio, title: str) -> None:
+    box = studio.part("#script_list").locator("input").first
     box.click()
-    box.fill(value)
-    studio.page.get_by_role("option", name=value, exact=True).first.click()
+    box.fill(title)
+    studio.page.get_by_role("option", name=title, exact=True).first.click()
 
 
 def tokens(studio: Studio, control: str) -> Locator:
@@ -62,15 +62,15 @@ def test_a_plot_is_made_and_shown_with_its_legend(studio: Studio) -> None:
     studio.write("a red apple")
     for field, value in (("steps", 2), ("width", SIDE), ("height", SIDE), ("seed", 11)):
         studio.set_number(field, value)
-    choose(studio, "#script_list", "X/Y/Z plot")
-    choose(studio, argument("x_type"), "Steps")
-    studio.part(argument("x_values")).locator("textarea, input").first.fill("1-2")
-    choose(studio, argument("y_type"), "Sampler")
+    choose_script(studio, "X/Y/Z plot")
+    studio.part(argument("x_type")).locator("select").select_option("Steps")
+    studio.part(argument("x_values")).locator("input").fill("1-2")
+    studio.part(argument("y_type")).locator("select").select_option("Sampler")
     expect(studio.part(argument("y_values"))).to_be_hidden()
     studio.part(argument("fill_y_values_dropdown")).click()
     expect(tokens(studio, argument("y_values_dropdown")).first).to_be_visible()
     studio.part(argument("csv_mode")).locator("input").check()
-    written = studio.part(argument("y_values")).locator("textarea, input").first
+    written = studio.part(argument("y_values")).locator("input")
     expect(written).to_have_value(re.compile("Euler a,.*DDIM"))  # the list as text
     written.fill("Euler, DDIM")
     studio.generate()
@@ -83,13 +83,13 @@ def test_a_plot_is_made_and_shown_with_its_legend(studio: Studio) -> None:
 
 
 def test_axes_swap_and_a_wrong_value_is_said_beside_the_list(studio: Studio) -> None:
-    choose(studio, "#script_list", "X/Y/Z plot")
-    values = studio.part(argument("x_values")).locator("textarea, input").first
+    choose_script(studio, "X/Y/Z plot")
+    values = studio.part(argument("x_values")).locator("input")
     values.fill("one, two")
     studio.part(argument("xy_grid_swap_axes_button")).click()
-    expect(studio.part(argument("y_type")).locator("input").first).to_have_value("Seed")
-    expect(studio.part(argument("x_type")).locator("input").first).to_have_value("Nothing")
-    expect(studio.part(argument("y_values")).locator("textarea, input").first).to_have_value("one, two")
+    expect(studio.part(argument("y_type")).locator("select")).to_have_value("Seed")
+    expect(studio.part(argument("x_type")).locator("select")).to_have_value("Nothing")
+    expect(studio.part(argument("y_values")).locator("input")).to_have_value("one, two")
     studio.generate()
     studio.wait_until("failed")
     expect(studio.page.locator("body")).to_contain_text("'one' is no whole number")

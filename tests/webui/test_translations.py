@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from modules.domain import languages
+from modules.domain.script import BOTH_TABS
 from modules.services import Services
 from modules.settings.options import describe_options
 from modules.webui.page import build_page
-from tests.webui.visible_text import component_texts, script_texts, template_texts
+from tests.webui.visible_text import component_texts, script_argument_texts, script_texts, template_texts
 
 COMPLETE = ("zh-Hans",)  # A1111's users' files need not be complete, ours must
 PLACEHOLDERS = frozenset({"${value}", "@children", "LABEL"})  # filled before anybody sees them
@@ -34,7 +35,14 @@ def needs_translation(text: str) -> bool:
 @pytest.mark.parametrize("language", COMPLETE)
 def test_every_visible_text_has_a_translation(language: str, services: Services) -> None:
     known = _translations(language)
-    texts = {*component_texts(build_page(services)), *template_texts(), *script_texts(), *setting_texts()}
+    scripts = [one for kind in BOTH_TABS for one in services.plugins.scripts.declarations(kind)]
+    texts = {
+        *component_texts(build_page(services)),
+        *template_texts(),
+        *script_texts(),
+        *script_argument_texts(scripts),
+        *setting_texts(),
+    }
     missing = sorted(text for text in map(str.strip, texts) if needs_translation(text) and text not in known)
     assert missing == []
 

@@ -1,14 +1,15 @@
 """Every English text that the page can show: of its components, its templates and its scripts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 
 import gradio as gr
 
+from modules.domain.script import ScriptDeclaration
 from modules.webui.assets import asset_path
 
-__all__ = ["component_texts", "script_texts", "template_texts"]
+__all__ = ["component_texts", "script_argument_texts", "script_texts", "template_texts"]
 
 _TEXT_KEYS = ("label", "info", "placeholder")
 _SHOWN_VALUES = (gr.Button, gr.Markdown, gr.Tab, gr.DownloadButton, gr.UploadButton)
@@ -29,6 +30,16 @@ def component_texts(page: gr.Blocks) -> Iterator[str]:
         if isinstance(block, gr.HTML):
             yield from html_texts(str(getattr(block, "html_template", "") or ""))
             yield from html_texts(block.value if isinstance(block.value, str) else "")
+
+
+def script_argument_texts(scripts: Iterable[ScriptDeclaration]) -> Iterator[str]:
+    """What scripts write on the controls of their arguments."""
+    for script in scripts:
+        for argument in script.arguments:
+            yield from (argument.label, argument.fill, argument.upload)
+            if argument.kind in ("radio", "checkboxes"):
+                yield from argument.choices
+        yield from (swap.label for swap in script.swaps)
 
 
 def template_texts() -> Iterator[str]:

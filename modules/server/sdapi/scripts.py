@@ -117,13 +117,10 @@ def _described(declaration: ScriptDeclaration, tab: str, lists: Mapping[str, tup
 
 
 def _argument(argument: DeclaredArgument, lists: Mapping[str, tuple[str, ...]]) -> ScriptArgument:
-    choices = lists.get(argument.choices_from, argument.choices)
-    value = argument.default
-    if argument.by_index and isinstance(value, int):
-        value = choices[value]
+    choices = argument.offered(lists)
     return ScriptArgument(
         label=None if argument.kind == "note" else argument.label,
-        value=value,
+        value=argument.shown_default(lists),
         minimum=argument.minimum,
         maximum=argument.maximum,
         step=argument.step,

@@ -10,46 +10,13 @@ const make = (tag, attributes = {}, ...children) => {
   return made;
 };
 
-// --- one field of each kind: an element, and how its value is read and written
-const checkbox = () => {
-  const input = make('input', { type: 'checkbox' });
-  return { input, read: () => input.checked, write: (value) => { input.checked = value; } };
-};
-const text = (setting) => {
-  const input = make('input', { type: setting.component === 'color' ? 'color' : 'text' });
-  return { input, read: () => input.value, write: (value) => { input.value = value ?? ''; } };
-};
-const number = (setting) => {
+// A list of choices is closed, but for those that are not known beforehand.
+const KINDS = { checkbox: 'checkbox', slider: 'slider', number: 'number', radio: 'select', dropdown: 'select', multiselect: 'words' };
+const fieldOf = (setting) => {
+  const kind = setting.component === 'dropdown' && !setting.choices.length ? 'text' : KINDS[setting.component] || 'text';
   const whole = Number.isInteger(setting.default) && Number.isInteger(setting.step ?? 1);
-  const input = make('input', { type: 'number', step: setting.step ?? (whole ? 1 : 'any') });
-  if (setting.component !== 'slider') return { input, read: () => input.valueAsNumber, write: (value) => { input.value = value; } };
-  const slide = make('input', { type: 'range', min: setting.minimum, max: setting.maximum, step: input.step });
-  slide.setAttribute('aria-hidden', 'true');
-  slide.tabIndex = -1;
-  input.className = 'settings-slid';
-  slide.addEventListener('input', () => { input.value = slide.value; });
-  input.addEventListener('input', () => { slide.value = input.value; });
-  return { input, beside: slide, read: () => input.valueAsNumber, write: (value) => { input.value = value; slide.value = value; } };
+  return studio.field(kind, { ...setting, step: setting.step ?? (whole ? 1 : 'any'), type: setting.component === 'color' ? 'color' : 'text' });
 };
-const select = (setting) => {
-  const input = make('select', {}, ...setting.choices.map((choice) => make('option', { value: choice, textContent: choice || '—' })));
-  return {
-    input, read: () => input.value,
-    write: (value) => {
-      if (!setting.choices.includes(value ?? '')) input.append(make('option', { value, textContent: value }));
-      input.value = value ?? '';
-    },
-  };
-};
-const words = () => {
-  const input = make('input', { type: 'text', placeholder: 'separated by commas' });
-  return {
-    input, read: () => input.value.split(',').map((word) => word.trim()).filter(Boolean),
-    write: (value) => { input.value = (value || []).join(', '); },
-  };
-};
-const KINDS = { checkbox, slider: number, number, radio: select, dropdown: select, multiselect: words };
-const kindOf = (setting) => (setting.component === 'dropdown' && !setting.choices.length ? text : KINDS[setting.component] || text);
 
 // --- the form
 const differs = (field) => !same(field.read(), field.setting.value);
@@ -65,7 +32,7 @@ const refreshAll = () => {
   else if (root.dataset.editable === 'true') note.textContent = '';
 };
 const addRow = (setting, parent) => {
-  const { input, beside, read, write } = kindOf(setting)(setting);
+  const { input, beside, read, write } = fieldOf(setting);
   input.id = `setting_${setting.key}_input`;
   input.disabled = root.dataset.editable !== 'true';
   if (beside) beside.disabled = input.disabled;
