@@ -32,7 +32,7 @@ def test_forms_are_remembered_without_asking_the_server(page: gr.Blocks) -> None
 
 def test_pictures_are_not_remembered(page: gr.Blocks) -> None:
     (begin,) = (function for function in page.fns.values() if "form.begin('inpaint'" in str(function.js))
-    assert not [block for block in begin.inputs if isinstance(block, gr.HTML)]
+    assert not [block for block in begin.inputs if "picture-field" in (block.elem_classes or [])]
 
 
 def test_the_row_of_further_quick_settings_shows_only_with_some(services: Services) -> None:
