@@ -10,7 +10,6 @@ from math import isfinite, log
 
 import numpy as np
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 
 from modules.diffusion.schedule import NoiseSchedule
@@ -189,6 +188,8 @@ def beta_sigmas(of: ScheduleInput) -> Tensor:
 
     Source: Lee et al. 2024, "Beta Sampling is All You Need".
     """
+    from scipy.special import betaincinv  # noqa: PLC0415 - a quarter of a second that few pictures need
+
     quantiles = betaincinv(of.options.beta_alpha, of.options.beta_beta, 1 - np.linspace(0, 1, of.n))
     return _append_zero(torch.from_numpy(of.sigma_min + quantiles * (of.sigma_max - of.sigma_min)))
 
