@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from modules.server.identity import Principal
+from modules.domain.principal import Principal
 from tests.server.studio import Studio
 
 

@@ -8,13 +8,12 @@ import pytest
 
 from modules.domain.principal import LOCAL, Principal
 from modules.domain.request import GenerationRequest
-from modules.domain.script_declarations import SD_UPSCALE
 from modules.exceptions import ForbiddenError, RequestError
 from modules.services import Services
 from modules.submission import without_server_settings
 from modules.webui.owner import visitor_of
 from modules.webui.request_builder import build_request
-from modules.webui.script_values import SCRIPT_KEY, argument_key
+from modules.webui.script_values import ARGUMENTS_KEY, SCRIPT_KEY
 from tests.webui.test_generation_events import Page, uploaded, visitor
 
 ANN = Principal("ann", "artist")
@@ -55,7 +54,7 @@ def test_arguments_of_a_script_are_checked_before_the_job_is_queued(page: Page) 
     sent = page.sent(
         page.img2img,
         image={"image": uploaded(page)},
-        **{SCRIPT_KEY: "SD upscale", argument_key(SD_UPSCALE, 2): "no such upscaler"},
+        **{SCRIPT_KEY: "SD upscale", ARGUMENTS_KEY: {"SD upscale": [None, 64, "no such upscaler"]}},
     )
     with pytest.raises(RequestError, match="no such upscaler") as caught:
         page.events.submitter.submit(page.img2img, page.img2img.form.values(sent), ANN)
