@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from modules.exceptions import NotFoundError, RequestError
 from modules.imaging.decode import decode_base64, picture_type
+from modules.server.answer_types import PICTURE_ANSWER
 from modules.services import Services
 
 __all__ = ["extra_networks_router"]
@@ -72,7 +73,7 @@ def extra_networks_router(services: Services) -> APIRouter:
             raise NotFoundError("item", f"there is no {item[:100]!r} on the page {page[:40]!r}")
         return found
 
-    @router.get("/thumb", response_class=FileResponse)
+    @router.get("/thumb", response_class=FileResponse, responses=PICTURE_ANSWER)
     def thumb(
         filename: Annotated[str, Query(description="path of a preview as a card has it")] = "",
         page: Page = "",
@@ -88,7 +89,7 @@ def extra_networks_router(services: Services) -> APIRouter:
             raise NotFoundError("filename", "there is no such preview")
         return _picture(path.read_bytes())
 
-    @router.get("/cover-images", response_class=Response)
+    @router.get("/cover-images", response_class=Response, responses=PICTURE_ANSWER)
     def cover_images(
         page: Page = "", item: Item = "", index: Annotated[int, Query(ge=0, le=1000)] = 0
     ) -> Response:

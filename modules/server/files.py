@@ -12,6 +12,7 @@ from modules.exceptions import NotFoundError
 from modules.imaging.decode import picture_type
 from modules.imaging.thumbnail import thumbnail_webp
 from modules.jobs.service import JobService
+from modules.server.answer_types import PICTURE_ANSWER
 from modules.server.identity import Caller
 
 __all__ = ["files_router", "owned_picture"]
@@ -42,7 +43,7 @@ def files_router(jobs: JobService) -> APIRouter:
     """Route ``/files/<image id>``."""
     router = APIRouter(tags=["pictures"])
 
-    @router.get("/files/{image_id}", response_class=FileResponse)
+    @router.get("/files/{image_id}", response_class=FileResponse, responses=PICTURE_ANSWER)
     async def picture(
         image_id: str,
         caller: Caller,

@@ -13,7 +13,7 @@ def languages_router(languages: LanguageCatalog) -> APIRouter:
     """Route ``/languages/<name>.json``."""
     router = APIRouter(tags=["page"])
 
-    @router.get("/languages/{name}.json")
+    @router.get("/languages/{name}.json", response_model=dict[str, str])
     def translations(name: str) -> JSONResponse:
         """English text -> translation, as in A1111's localisation files."""
         found = languages.translations(name)

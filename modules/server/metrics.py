@@ -27,7 +27,7 @@ Series = Mapping[str, float]  # labels as text, "" for none -> value
 class CrashReport(BaseModel):
     """What was known when the server had died. Holds no secrets; fit to be pasted into an issue."""
 
-    name: str
+    name: str = Field(description="of the file in the server's folder of crashes")
     text: str = Field(description="how it ended, at whose work, and the last lines of the log")
 
 

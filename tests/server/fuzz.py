@@ -2,8 +2,9 @@
 
     python -m tests.server.fuzz --requests 10000
 
-A server without a model answers them. No answer may be a 5xx, take longer than five seconds, or be a 422
-that names no field; the exit status says whether all held.
+A server without a model answers them. No answer may be a 5xx, take longer than five seconds (twice, so that
+a busy machine is no fault), or be a 422 that names no field; the exit status says whether all held. Ten
+thousand requests take about eight minutes beside other work on two cores, two thirds of it waiting.
 """
 
 import argparse
@@ -124,12 +125,19 @@ def _send_cases(
         arguments = case.as_transport_kwargs(base_url=url)
         arguments.pop("auth", None)
         route = f"{case.method} {case.operation.path}"
-        started = time.perf_counter()
-        answer = session.request(**arguments, timeout=60)
-        seconds = time.perf_counter() - started
+        answer, seconds = _asked(session, arguments)
+        if seconds > PATIENCE:  # a busy machine is slow once, a hang always
+            again, seconds = _asked(session, arguments)
+            answer = max(answer, again, key=lambda each: each.status_code)
         report.note(route, answer, seconds, _shown(arguments))
 
     send()
+
+
+def _asked(session: requests.Session, arguments: Mapping[str, Any]) -> tuple[requests.Response, float]:
+    started = time.perf_counter()
+    answer = session.request(**arguments, timeout=60)
+    return answer, time.perf_counter() - started
 
 
 def _shown(arguments: Mapping[str, Any]) -> str:

@@ -67,7 +67,9 @@ class ExtrasOptions(BaseModel):
 class SingleRequest(ExtrasOptions):
     """One picture and what to do with it."""
 
-    image: str | None = Field("", description="base64, with or without a data URI prefix")
+    image: str | None = Field(
+        "", description="base64, with or without a data URI prefix", examples=["iVBORw0KGgo..."]
+    )
 
 
 class SingleResponse(BaseModel):
@@ -81,14 +83,14 @@ class NamedPicture(BaseModel):
     """A picture of a batch."""
 
     data: str = Field(description="base64, with or without a data URI prefix")
-    name: str = ""
+    name: str = Field("", description="of its file; accepted for compatibility")
 
 
 class BatchRequest(ExtrasOptions):
     """Several pictures and what to do with them."""
 
     imageList: Annotated[list[NamedPicture], Field(max_length=MAX_PICTURES)] = Field(  # noqa: N815
-        description="the pictures"
+        description="the pictures", examples=[[{"data": "iVBORw0KGgo...", "name": "cat.png"}]]
     )
 
 
@@ -104,11 +106,11 @@ class UpscalerItem(BaseModel):
 
     model_config = {"protected_namespaces": ()}
 
-    name: str
+    name: str = Field(description="for upscaler_1 and hr_upscaler")
     model_name: str | None = Field(description="A1111's name of the kind, null for those without a file")
     model_path: str | None = Field(description="its file; the full path for administrators only")
     model_url: str | None = Field(description="always null: nothing is downloaded")
-    scale: float
+    scale: float = Field(description="by which it enlarges on its own")
 
 
 def extras_router(services: Services) -> APIRouter:

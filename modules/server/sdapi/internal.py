@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, JsonValue
 
+from modules.server.answer_types import Responses
 from modules.server.errors import require_admin
 from modules.server.identity import Caller
 from modules.server.startup import StartupProfile, StartupTimes
@@ -14,6 +15,11 @@ from modules.server.sysinfo import system_report
 from modules.services import Services
 
 __all__ = ["internal_router"]
+
+
+_REPORT: Responses = {
+    200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "the file"}
+}
 
 
 class AppId(BaseModel):
@@ -48,7 +54,7 @@ def internal_router(services: Services, startup: StartupTimes) -> APIRouter:
         require_admin(caller)
         return {**system_report(services), "Startup": startup.profile().model_dump()}
 
-    @router.get("/internal/sysinfo-download", response_class=Response)
+    @router.get("/internal/sysinfo-download", response_class=Response, responses=_REPORT)
     def sysinfo_download(caller: Caller) -> Response:
         """The same as a file."""
         text = json.dumps(sysinfo(caller), indent=4, ensure_ascii=False)

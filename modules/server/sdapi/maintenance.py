@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, JsonValue
 
+from modules.server.answer_types import NULL_ANSWER
 from modules.server.errors import require_admin
 from modules.server.identity import Caller
 from modules.server.memory import device_memory, machine_memory
@@ -45,23 +46,23 @@ def maintenance_router(services: Services) -> APIRouter:
 
 
 def _add_refresh(router: APIRouter, services: Services) -> None:
-    @router.post("/sdapi/v1/refresh-checkpoints")
+    @router.post("/sdapi/v1/refresh-checkpoints", responses=NULL_ANSWER)
     def refresh_checkpoints() -> None:
         """Look for new checkpoints and upscalers."""
         services.catalog.refresh()
         services.upscalers.refresh()
 
-    @router.post("/sdapi/v1/refresh-vae")
+    @router.post("/sdapi/v1/refresh-vae", responses=NULL_ANSWER)
     def refresh_vae() -> None:
         """Look for new VAE files."""
         services.catalog.refresh()
 
-    @router.post("/sdapi/v1/refresh-embeddings")
+    @router.post("/sdapi/v1/refresh-embeddings", responses=NULL_ANSWER)
     def refresh_embeddings() -> None:
         """Look for new textual inversions."""
         services.embeddings.refresh()
 
-    @router.post("/sdapi/v1/refresh-loras")
+    @router.post("/sdapi/v1/refresh-loras", responses=NULL_ANSWER)
     def refresh_loras() -> None:
         """Look for new LoRAs."""
         services.networks.refresh()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, JsonValue
 
 from modules.exceptions import ForbiddenError, NotFoundError
 from modules.generation.settings_check import checked_changes
+from modules.server.answer_types import NULL_ANSWER
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.server.sysinfo import public_flags
@@ -34,7 +35,7 @@ def options_router(services: Services) -> APIRouter:
         options["sd_model_checkpoint"] = _checkpoint_in_use(services)
         return options
 
-    @router.post("/sdapi/v1/options")
+    @router.post("/sdapi/v1/options", responses=NULL_ANSWER)
     def set_options(
         changes: Annotated[dict[str, JsonValue], Body(examples=[{"CLIP_stop_at_last_layers": 2}])],
         caller: Caller,

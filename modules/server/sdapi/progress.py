@@ -11,6 +11,7 @@ from modules.domain.job import JobState, JobView
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import data_uri
 from modules.jobs.service import JobService
+from modules.server.answer_types import NULL_ANSWER
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.server.sdapi.tasks import TaskNames
@@ -119,7 +120,7 @@ def progress_router(jobs: JobService, tasks: TaskNames) -> APIRouter:
                 jobs.interrupt(view.id)
         return {}
 
-    @router.post("/sdapi/v1/skip")
+    @router.post("/sdapi/v1/skip", responses=NULL_ANSWER)
     def skip(caller: Caller) -> None:
         """End the caller's current picture early and go on with the next."""
         for view in jobs.active(caller.name):

@@ -32,28 +32,28 @@ SOFT_INPAINTING = "soft inpainting"
 class ScriptArgument(BaseModel):
     """One argument of a script."""
 
-    label: str | None = None
-    value: JsonValue = None
-    minimum: JsonValue = None
-    maximum: JsonValue = None
-    step: JsonValue = None
-    choices: list[str] | None = None
+    label: str | None = Field(None, description="what the page calls it; null for a note")
+    value: JsonValue = Field(None, description="default")
+    minimum: JsonValue = Field(None, description="of a number")
+    maximum: JsonValue = Field(None, description="of a number")
+    step: JsonValue = Field(None, description="of a slider")
+    choices: list[str] | None = Field(None, description="allowed values, where they are few")
 
 
 class ScriptInfo(BaseModel):
     """A script and its arguments."""
 
     name: str = Field(description="lower-case title")
-    is_alwayson: bool
-    is_img2img: bool
-    args: list[ScriptArgument]
+    is_alwayson: bool = Field(description="whether it runs without being chosen")
+    is_img2img: bool = Field(description="whether this entry is of the img2img tab")
+    args: list[ScriptArgument] = Field(description="in the order of script_args")
 
 
 class ScriptTitles(BaseModel):
     """Titles by tab, in lower case."""
 
-    txt2img: list[str]
-    img2img: list[str]
+    txt2img: list[str] = Field(description="scripts of that tab")
+    img2img: list[str] = Field(description="scripts of that tab")
 
 
 def check_scripts(scripts: ScriptCatalog, payload: Payload) -> None:

@@ -27,9 +27,9 @@ class EstimateModel(BaseModel):
     bytes_free: int = Field(description="what the device has for it now")
     seconds: float | None = Field(description="of the job alone; null before the checkpoint was ever used")
     wait_seconds: float | None = Field(description="until it would begin, as far as the queue is known")
-    jobs_ahead: int
-    width: int
-    height: int
+    jobs_ahead: int = Field(description="in the queue, of everybody")
+    width: int = Field(description="pixels of a finished picture")
+    height: int = Field(description="pixels of a finished picture")
 
 
 def estimate_router(services: Services) -> APIRouter:

@@ -26,7 +26,15 @@ __all__ = [
 
 MAX_SELECTED = 10_000  # pictures of one change
 
-Ids = Annotated[list[str], Field(min_length=1, max_length=MAX_SELECTED, description="ids of own pictures")]
+Ids = Annotated[
+    list[str],
+    Field(
+        min_length=1,
+        max_length=MAX_SELECTED,
+        description="ids of own pictures",
+        examples=[["0bX5cF2hT0iKqG7mZp3Y1w"]],
+    ),
+]
 Tags = Annotated[list[str], Field(max_length=32)]
 
 
@@ -39,41 +47,41 @@ class Pictures(BaseModel):
 class Starring(Pictures):
     """Pictures that get the star or lose it."""
 
-    starred: bool
+    starred: bool = Field(description="true gives the star, false takes it")
 
 
 class Tagging(Pictures):
     """Pictures that get and lose tags."""
 
-    add: Tags = []
-    remove: Tags = []
+    add: Tags = Field([], description="tags that they get")
+    remove: Tags = Field([], description="tags that they lose")
 
 
 class Changed(BaseModel):
     """How many pictures were concerned."""
 
-    count: int
+    count: int = Field(description="pictures that are different now")
 
 
 class TagCount(BaseModel):
     """A tag and how many pictures carry it."""
 
-    tag: str
-    count: int
+    tag: str = Field(description="in the user's words")
+    count: int = Field(description="own pictures that carry it")
 
 
 class CardModel(BaseModel):
     """A picture in a list."""
 
-    id: str
+    id: str = Field(description="names the picture everywhere")
     name: str = Field(description="of its file")
     url: str = Field(description="where its file is")
     thumbnail: str = Field(description="where a small version is")
     kind: str = Field(description="txt2img, img2img, extras, grid or other")
     created: float = Field(description="seconds since 1970")
-    width: int
-    height: int
-    starred: bool
+    width: int = Field(description="pixels")
+    height: int = Field(description="pixels")
+    starred: bool = Field(description="whether it has the star")
     binned: bool = Field(description="whether it lies in the bin")
     prompt: str = Field(description="beginning of its prompt")
 
@@ -81,7 +89,7 @@ class CardModel(BaseModel):
 class PageModel(BaseModel):
     """A stretch of a list."""
 
-    pictures: list[CardModel]
+    pictures: list[CardModel] = Field(description="in the order that was asked for")
     cursor: str | None = Field(description="hand it in to get the next stretch; null at the end")
     total: int | None = Field(description="length of the whole list; only with its first stretch")
 
@@ -89,17 +97,17 @@ class PageModel(BaseModel):
 class ParameterModel(BaseModel):
     """One of the parameters."""
 
-    name: str
-    value: str
+    name: str = Field(description="as infotexts call it")
+    value: str = Field(description="as the file says it")
 
 
 class PictureModel(CardModel):
     """A picture with all that is known of it."""
 
     infotext: str = Field(description="generation parameters as written into the file")
-    negative_prompt: str
+    negative_prompt: str = Field(description="what was to be avoided")
     parameters: list[ParameterModel] = Field(description="in the order of the file")
-    tags: list[str]
+    tags: list[str] = Field(description="the user's own")
     parents: list[CardModel] = Field(description="own pictures that it was made from")
     children: list[CardModel] = Field(description="own pictures that were made from it")
 
@@ -107,25 +115,25 @@ class PictureModel(CardModel):
 class WordsModel(BaseModel):
     """A run of words that both have, only the first ("removed") or only the second ("added")."""
 
-    kind: Literal["same", "removed", "added"]
-    text: str
+    kind: Literal["same", "removed", "added"] = Field(description="who has these words")
+    text: str = Field(description="the words")
 
 
 class ParameterPair(BaseModel):
     """A parameter of both; null where a picture does not have it."""
 
-    name: str
-    first: str | None
-    second: str | None
-    changed: bool
+    name: str = Field(description="as infotexts call it")
+    first: str | None = Field(description="value of the first picture")
+    second: str | None = Field(description="value of the second picture")
+    changed: bool = Field(description="whether the two differ")
 
 
 class ComparisonModel(BaseModel):
     """From the first picture's parameters to the second's."""
 
-    prompt: list[WordsModel]
-    negative_prompt: list[WordsModel]
-    parameters: list[ParameterPair]
+    prompt: list[WordsModel] = Field(description="the prompts, run by run")
+    negative_prompt: list[WordsModel] = Field(description="the negative prompts, run by run")
+    parameters: list[ParameterPair] = Field(description="all that either of them has")
 
 
 _PROMPT_START = 200  # characters; enough for a label

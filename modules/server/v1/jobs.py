@@ -1,6 +1,6 @@
 """Routes of /api/v1. Every job and picture is its owner's; for others it does not exist."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -10,6 +10,7 @@ from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
 from modules.imaging.blobs import BlobStore
 from modules.imaging.decode import load_image, picture_type
+from modules.server.answer_types import PICTURE_ANSWER, Responses
 from modules.server.errors import ERROR_RESPONSES
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
@@ -20,12 +21,9 @@ from modules.submission import submit_request, without_server_settings
 
 __all__ = ["jobs_router"]
 
-Responses = dict[int | str, dict[str, Any]]
-
 _EVENT_STREAM: Responses = {
     200: {"content": {"text/event-stream": {}}, "description": "events job and preview"}
 }
-_PREVIEW: Responses = {200: {"content": {"image/*": {}}, "description": "the latest preview"}}
 _FILE_BODY = {
     "requestBody": {
         "required": True,
@@ -86,7 +84,7 @@ def _add_watching(router: APIRouter, services: Services) -> None:
         request = jobs.request(job_id)
         return request if caller.is_admin else without_server_settings(request)
 
-    @router.get("/jobs/{job_id}/preview", response_class=Response, responses=_PREVIEW)
+    @router.get("/jobs/{job_id}/preview", response_class=Response, responses=PICTURE_ANSWER)
     def get_preview(job_id: str, caller: Caller) -> Response:
         """The latest preview of a running job, in the format of the settings."""
         view = jobs.owned_view(job_id, caller.name)

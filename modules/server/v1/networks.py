@@ -13,6 +13,7 @@ from modules.checkpoints.loader import detect_checkpoint
 from modules.exceptions import NotFoundError, RequestError, WebuiError
 from modules.imaging.decode import picture_type
 from modules.imaging.thumbnail import thumbnail_webp
+from modules.server.answer_types import PICTURE_ANSWER
 from modules.server.errors import ERROR_RESPONSES, require_admin
 from modules.server.files import owned_picture
 from modules.server.identity import Caller
@@ -35,69 +36,75 @@ Name = Annotated[str, Query(max_length=1000, description="name of the model as t
 class CardModel(BaseModel):
     """One card. What is empty is left out of the answer."""
 
-    kind: CardKind
+    kind: CardKind = Field(description="what it is")
     name: str = Field(description="by which the other routes know it")
     called: str = Field(description="what a prompt calls it; of a checkpoint its title")
     folder: str = Field("", description="folder below the kind's own, / between parts")
     version: str = Field("", description="sd1, sd2, sdxl; empty if unknown")
-    created: float = 0.0
-    modified: float = 0.0
+    created: float = Field(0.0, description="seconds since 1970")
+    modified: float = Field(0.0, description="seconds since 1970")
     preview: float | None = Field(None, description="when its preview was changed; absent without one")
     hidden: bool = Field(False, description="it lies in a folder whose name begins with a dot")
-    description: str = ""
-    activation_text: str = ""
+    description: str = Field("", description="the user's words about it")
+    activation_text: str = Field("", description="what is added to the prompt with it")
     preferred_weight: float = Field(0.0, description="0: the default of the settings")
-    negative_text: str = ""
+    negative_text: str = Field("", description="what is added to the negative prompt with it")
 
 
 class CardsModel(BaseModel):
     """All cards of one kind."""
 
     version: str = Field("", description="version of networks that fit the checkpoint that was named")
-    cards: list[CardModel]
+    cards: list[CardModel] = Field(description="in the order of their names")
 
 
 class CardNotes(BaseModel):
     """What the user notes on a card; what is absent stays as it is."""
 
-    description: str | None = Field(None, max_length=20_000)
-    notes: str | None = Field(None, max_length=20_000)
-    version: Literal["", "SD1", "SD2", "SDXL"] | None = None
-    activation_text: str | None = Field(None, max_length=20_000)
-    preferred_weight: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
-    negative_text: str | None = Field(None, max_length=20_000)
+    description: str | None = Field(None, max_length=20_000, description="shown on the card")
+    notes: str | None = Field(None, max_length=20_000, description="shown in its editor")
+    version: Literal["", "SD1", "SD2", "SDXL"] | None = Field(
+        None, description="family that it fits; empty if unknown"
+    )
+    activation_text: str | None = Field(None, max_length=20_000, description="added to the prompt with it")
+    preferred_weight: float | None = Field(
+        None, ge=0, le=2, allow_inf_nan=False, description="of its tag; 0 is the default of the settings"
+    )
+    negative_text: str | None = Field(
+        None, max_length=20_000, description="added to the negative prompt with it"
+    )
     vae: str | None = Field(None, max_length=500, description="of a checkpoint: the VAE to use with it")
 
 
 class DetailsModel(BaseModel):
     """Everything about one card."""
 
-    card: CardModel
+    card: CardModel = Field(description="as in the list")
     file: str = Field(description="name of the file")
     size: int = Field(description="bytes")
-    notes: CardNotes
+    notes: CardNotes = Field(description="what the user noted")
     metadata: dict[str, str] = Field(description="what the file's header says")
     tags: list[tuple[str, int]] = Field(description="training tags and how often, most frequent first")
-    editable: bool
+    editable: bool = Field(description="whether the caller may change the notes")
 
 
 class CardName(BaseModel):
     """Which card."""
 
-    kind: CardKind
-    name: str = Field(max_length=1000)
+    kind: CardKind = Field(description="what it is")
+    name: str = Field(max_length=1000, description="as in the list")
 
 
 class NotesOfCard(CardName):
     """New notes for a card."""
 
-    notes: CardNotes
+    notes: CardNotes = Field(description="what is to be changed", examples=[{"activation_text": "in ink"}])
 
 
 class PreviewOfCard(CardName):
     """A finished picture of the caller's for a card."""
 
-    image: str = Field(description="id of the picture")
+    image: str = Field(description="id of the picture", examples=["0bX5cF2hT0iKqG7mZp3Y1w"])
 
 
 def networks_router(services: Services) -> APIRouter:
@@ -146,7 +153,7 @@ def _add_lists(router: APIRouter, services: Services, cards: NetworkCards) -> No
             editable=caller.is_admin,
         )
 
-    @router.get("/preview", response_class=Response)
+    @router.get("/preview", response_class=Response, responses=PICTURE_ANSWER)
     async def preview(kind: Kind, name: Name) -> Response:
         """The picture on a card, made small."""
         path = await run_in_threadpool(cards.preview, kind, name)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field, JsonValue, StringConstraints, ValidationError
 
 from modules.domain.request import GenerationRequest
@@ -48,13 +48,13 @@ class PageModel(BaseModel):
 
     user: str = Field(description="under whose name this browser remembers forms")
     editable: bool = Field(description="whether the visitor may change files of the server")
-    options: dict[str, JsonValue]
+    options: dict[str, JsonValue] = Field(description="settings that tools of the page go by")
 
 
 class Defaults(BaseModel):
     """Values with which a form begins, by the labels of its fields."""
 
-    values: dict[Label, JsonValue] = Field(max_length=200)
+    values: dict[Label, JsonValue] = Field(max_length=200, description="by label", examples=[{"Steps": 30}])
 
 
 def page_router(services: Services) -> APIRouter:
@@ -75,7 +75,10 @@ def page_router(services: Services) -> APIRouter:
         )
 
     @router.post("/estimate")
-    def estimate(form: dict[str, JsonValue], caller: Caller) -> EstimateModel | None:
+    def estimate(
+        form: Annotated[dict[str, JsonValue], Body(examples=[{"width": 1024, "height": 1024}])],
+        caller: Caller,
+    ) -> EstimateModel | None:
         """What a form would cost, in the fields of a request; null while it cannot be done as it is."""
         try:
             request = GenerationRequest.model_validate(form)

@@ -20,8 +20,8 @@ __all__ = ["prompts_router"]
 class PromptText(BaseModel):
     """A prompt as it is in the box."""
 
-    text: str = Field(max_length=200_000)
-    negative: bool = False
+    text: str = Field(max_length=200_000, description="as typed", examples=["a (red:1.2) apple"])
+    negative: bool = Field(False, description="whether it is the negative prompt")
     steps: int = Field(20, ge=1, le=1000, description="sampling steps, for prompt editing")
     styles: list[str] = Field(default_factory=list, max_length=100, description="styles that will be added")
 
@@ -29,40 +29,40 @@ class PromptText(BaseModel):
 class WordModel(BaseModel):
     """A word worth a mark. Places are counted in UTF-16 units, as JavaScript counts."""
 
-    start: int
-    end: int
+    start: int = Field(description="its first unit")
+    end: int = Field(description="behind its last unit")
     pieces: list[str] = Field(description="more than one when the model has no token for the word")
     cut: bool = Field(description="it goes on in the next chunk")
-    embedding: str
+    embedding: str = Field(description="name of the textual inversion that it is; empty for a plain word")
 
 
 class TagModel(BaseModel):
     """A tag such as <lora:name:1>."""
 
-    start: int
-    end: int
-    kind: str
-    name: str
+    start: int = Field(description="its first unit")
+    end: int = Field(description="behind its last unit")
+    kind: str = Field(description="lora or hypernet")
+    name: str = Field(description="of the file")
     known: bool = Field(description="whether there is such a file and the tag is used")
 
 
 class BandModel(BaseModel):
     """From the first to the last word of a chunk."""
 
-    start: int
-    end: int
-    chunk: int
+    start: int = Field(description="its first unit")
+    end: int = Field(description="behind its last unit")
+    chunk: int = Field(description="number of the chunk, 0 is the first")
 
 
 class PromptMapModel(BaseModel):
     """Chunks of 75 tokens and where they lie in the text."""
 
-    count: int
-    limit: int
+    count: int = Field(description="tokens in all")
+    limit: int = Field(description="tokens up to the end of the last chunk")
     sizes: list[int] = Field(description="tokens in each chunk")
-    bands: list[BandModel]
-    words: list[WordModel]
-    tags: list[TagModel]
+    bands: list[BandModel] = Field(description="where chunks lie")
+    words: list[WordModel] = Field(description="words that are worth a mark")
+    tags: list[TagModel] = Field(description="networks that the text names")
 
 
 def prompts_router(services: Services) -> APIRouter:

@@ -23,26 +23,26 @@ Task = Literal["txt2img", "img2img", "inpaint", "training"]
 class QueuedJob(BaseModel):
     """One line of the queue."""
 
-    id: str
-    task: Task
+    id: str = Field(description="of the job")
+    task: Task = Field(description="what is made")
     prompt: str = Field(description="its beginning")
-    state: JobState
+    state: JobState = Field(description="where it is in its life")
     position: int = Field(description="place in the queue, 1 is next; 0 when not waiting")
-    progress: float
-    step: int
-    steps: int
-    images_done: int
-    images_total: int
-    eta_seconds: float | None
-    error: str | None
+    progress: float = Field(description="0 to 1 over the whole job")
+    step: int = Field(description="sampling step of the current picture")
+    steps: int = Field(description="sampling steps of a picture")
+    images_done: int = Field(description="finished pictures")
+    images_total: int = Field(description="pictures in all")
+    eta_seconds: float | None = Field(description="estimated time left")
+    error: str | None = Field(description="one sentence when it failed")
     image: str = Field(description="id of its first finished picture, empty before")
 
 
 class QueueModel(BaseModel):
     """Jobs that have not ended in the order in which they are done, then those that ended last."""
 
-    active: list[QueuedJob]
-    ended: list[QueuedJob]
+    active: list[QueuedJob] = Field(description="own jobs that have not ended")
+    ended: list[QueuedJob] = Field(description="own jobs that ended last, the newest first")
 
 
 class _Prompts:

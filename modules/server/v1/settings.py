@@ -21,8 +21,8 @@ __all__ = ["SettingModel", "SettingsModel", "settings_router"]
 class SettingModel(BaseModel):
     """One setting: what it is called, where it stands, what it may be, and what it is."""
 
-    key: str
-    label: str
+    key: str = Field(description="A1111's name of it")
+    label: str = Field(description="what the page calls it")
     section: str = Field(description="title of the page that it stands on")
     category: str = Field(description="group of pages")
     component: Component = Field(description="how it is best entered")
@@ -31,15 +31,15 @@ class SettingModel(BaseModel):
     maximum: float | None = Field(description="upper end of the slider")
     step: float | None = Field(description="distance between two positions of the slider")
     restart: bool = Field(description="whether a change shows only after the page was reloaded")
-    default: JsonValue
-    value: JsonValue
+    default: JsonValue = Field(description="value of a new installation")
+    value: JsonValue = Field(description="value now")
 
 
 class SettingsModel(BaseModel):
     """All settings in the order of the settings page."""
 
     editable: bool = Field(description="whether the caller may change them")
-    settings: list[SettingModel]
+    settings: list[SettingModel] = Field(description="those that have a page")
 
 
 def settings_router(services: Services) -> APIRouter:
@@ -61,7 +61,9 @@ def settings_router(services: Services) -> APIRouter:
         )
 
     @router.patch("/settings")
-    def change(changes: Annotated[dict[str, JsonValue], Body()], caller: Caller) -> dict[str, JsonValue]:
+    def change(
+        changes: Annotated[dict[str, JsonValue], Body(examples=[{"jpeg_quality": 90}])], caller: Caller
+    ) -> dict[str, JsonValue]:
         """Change some settings for everybody; answers their new values. Administrators only."""
         require_admin(caller)
         current = services.settings.current

@@ -16,9 +16,9 @@ __all__ = ["styles_router"]
 class StyleModel(BaseModel):
     """A named piece of prompt; ``{prompt}`` in it stands for the prompt, else it is appended."""
 
-    name: str = Field(min_length=1, max_length=200)
-    prompt: str = Field("", max_length=20_000)
-    negative_prompt: str = Field("", max_length=20_000)
+    name: str = Field(min_length=1, max_length=200, description="for requests", examples=["Ink"])
+    prompt: str = Field("", max_length=20_000, description="what it adds")
+    negative_prompt: str = Field("", max_length=20_000, description="what it adds to the negative prompt")
 
     @field_validator("name")
     @classmethod
@@ -32,7 +32,7 @@ class StyleModel(BaseModel):
 class StyleName(BaseModel):
     """Which style."""
 
-    name: str = Field(max_length=200)
+    name: str = Field(max_length=200, description="of the style", examples=["Ink"])
 
 
 def styles_router(services: Services) -> APIRouter:
