@@ -13,8 +13,11 @@ from modules.server.accounts import SESSION_DAYS
 __all__ = ["login_router"]
 
 _MAX_FORM = 4096  # bytes; a name and a password
+# A browser that may not name the page it comes from (no-referrer) sends a form with "Origin: null", as a
+# hostile page can too. This page names itself, to this server alone, so that the guard knows its form.
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Log in</title>
+<meta name="referrer" content="same-origin">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; background: #0b0f19; color: #e5e7eb; margin: 0;

@@ -63,6 +63,15 @@ def test_a_user_logs_in_and_out(tmp_path: Path) -> None:
     assert after.status_code == 401
 
 
+def test_the_form_says_where_it_comes_from(tmp_path: Path) -> None:
+    """Else browsers send "Origin: null", which the guard refuses."""
+    access = make_access(tmp_path)
+    access.accounts.add_user("ann", "ann's password", "artist")
+    (page,) = visit(access, ("GET", "/login", None))
+    assert '<meta name="referrer" content="same-origin">' in page.text
+    assert page.headers["referrer-policy"] == "no-referrer"
+
+
 def test_an_oversized_form_is_refused(tmp_path: Path) -> None:
     (answer,) = visit(make_access(tmp_path), ("POST", "/login", {"name": "x" * 5000, "password": ""}))
     assert answer.status_code == 413
