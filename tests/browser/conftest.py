@@ -30,6 +30,7 @@ HARMLESS = (
     "Failed to fetch",
     "net::ERR_CONNECTION_REFUSED",  # a server that the test has stopped
     "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "TypeError: network error",  # the same, as a stream says it
     "status of 422",  # a refused value is told beside its field
 )
 

@@ -25,8 +25,8 @@ class PictureField {
     new studio.CanvasPointer(this);
     new studio.CanvasKeys(this);
     this.watch('value', () => this.follow());
-    const kept = studio.keptPicture(this);
-    if (kept) this.props.value = kept;
+    this.held = studio.keptPicture(this) || {};  // the last value that meant something
+    if (this.held.image) this.props.value = this.held;
     this.follow();
   }
 
@@ -147,7 +147,7 @@ class PictureField {
   // --- the picture: chosen, dropped, pasted or sent by the server ---------------------------------------
 
   /** Set the field's value; `follow` knows by its turn that it is no news. */
-  set(value) { this.props.value = { ...value, turn: ++this.turn }; }
+  set(value) { this.props.value = this.held = { ...value, turn: ++this.turn }; }
 
   empty() {
     this.shown = '';
@@ -255,9 +255,14 @@ class PictureField {
   }
 
   follow() {
-    const value = this.props.value || {}, image = value.image;
-    if (value.turn === this.turn && this.turn) return;
-    if (!image) { if (this.shown) this.empty(); return; }
+    const value = this.props.value, image = value?.image;
+    if (value === null) { this.empty(); this.set({}); return; }
+    if (value?.turn === this.turn && this.turn) return;
+    if (!image) {  // while it builds a tab, Gradio writes the first value again over what was put here meanwhile
+      if (this.held.image) this.props.value = this.held;
+      return;
+    }
+    this.held = value;
     this.show(image.url || 'files/' + encodeURIComponent(image.id), image.name);
   }
 }

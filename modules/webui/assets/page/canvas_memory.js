@@ -1,6 +1,6 @@
 // Pictures that are handed in, and the drawings on them, outlive a reload of the page.
 const KEY = 'studio-pictures';
-const idOf = (field) => field.element.closest('.picture-field')?.id || '';
+const idOf = (field) => field.element.closest('.block.picture-field')?.id || '';   // Gradio gives the piece inside a new id each time
 let kept = {};
 try { kept = JSON.parse(sessionStorage.getItem(KEY)) || {}; } catch { /* nothing is kept */ }
 sessionStorage.removeItem(KEY);

@@ -1,8 +1,10 @@
 // A lost server: a banner while it is away, and jobs are followed again when it is back. Where Gradio was
-// listening when the server went it reloads the page; forms and drawings are remembered (form_memory.js,
-// canvas_memory.js), and the page finds its job again as after any reload.
+// listening when the server went it reloads the page, sometimes before anybody here has seen that the server is
+// back; forms and drawings are remembered (form_memory.js, canvas_memory.js), so is that the server was away, and
+// the page finds its job again as after any reload.
 const PAUSES = [1, 2, 3, 5];  // seconds between attempts, the last one again and again
 const BACK_SHOWN = 3;         // seconds
+const AWAY = 'studio-server-away';
 const realFetch = window.fetch.bind(window);
 let banner = null, checking = false;
 
@@ -22,6 +24,13 @@ const answers = async () => {
   catch { return false; }
 };
 const wait = (seconds) => new Promise((resolve) => { setTimeout(resolve, seconds * 1000); });
+const greet = async () => {
+  show(studio.text('The server is back.'), true);
+  await wait(BACK_SHOWN);
+  if (banner?.dataset.back !== 'true') return;   // it is away again
+  sessionStorage.removeItem(AWAY);
+  hide();
+};
 
 const check = async () => {
   if (checking) return;
@@ -30,16 +39,16 @@ const check = async () => {
     let wasAway = false;
     for (let attempt = 0; !(await answers()); attempt++) {
       wasAway = true;
+      sessionStorage.setItem(AWAY, 'yes');
       show(studio.text('The server does not answer. Your form is kept; trying again …'), false);
       await wait(PAUSES[Math.min(attempt, PAUSES.length - 1)]);
     }
     if (!wasAway) return;
-    const login = await realFetch('config', { cache: 'no-store' });
+    const login = await realFetch('config', { cache: 'no-store' }).catch(() => null);
+    if (!login) { setTimeout(check, 1000 * PAUSES[0]); return; }   // gone again
     if (!login.ok || login.redirected) { location.reload(); return; }
-    show(studio.text('The server is back.'), true);
+    greet();
     for (const button of document.querySelectorAll('.reattach')) button.click();
-    await wait(BACK_SHOWN);
-    hide();
   } finally { checking = false; }
 };
 
@@ -70,5 +79,6 @@ window.fetch = async (...request) => {
 };
 addEventListener('offline', check);
 addEventListener('online', check);
+if (sessionStorage.getItem(AWAY)) greet();
 /** Ask whether the server is there; for whoever noticed that something did not arrive. */
 studio.checkConnection = check;
