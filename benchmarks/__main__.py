@@ -1,0 +1,8 @@
+"""The command ``python -m benchmarks``."""
+
+import sys
+
+from benchmarks.command import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""Measure, and write what came out as JSON and into the page on performance."""
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.contestant import CONTESTANTS, Entry
+from benchmarks.kinds import KINDS, write_checkpoint
+from benchmarks.parts import PARTS, Bench
+from benchmarks.report import Report, put_into_page
+from benchmarks.results import as_json, this_machine
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+_ROOT = Path(__file__).resolve().parent.parent
+_CACHE = Path(tempfile.gettempdir()) / "studio-benchmarks"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    entries = _entries(arguments.contestants, arguments.adapter)
+    wanted = arguments.only.split(",") if arguments.only else list(PARTS)
+    unknown = set(wanted) - set(PARTS)
+    if unknown:
+        log.error("there is no part %s; there are %s", ", ".join(sorted(unknown)), ", ".join(PARTS))
+        return 2
+    machine = this_machine()
+    checkpoint, tiny = (arguments.cache / f"{name}.safetensors" for name in (arguments.kind, "tiny"))
+    for name, path in ((arguments.kind, checkpoint), ("tiny", tiny)):
+        write_checkpoint(KINDS[name], path)
+    with ExitStack() as stack:
+        bench = Bench(
+            entries,
+            arguments.kind,
+            arguments.rounds,
+            checkpoint,
+            tiny,
+            stack,
+            lambda text: log.info("%s", text),
+        )
+        for name in (part for part in PARTS if part in wanted):
+            PARTS[name](bench)
+    markdown = Report(machine, KINDS[arguments.kind], entries, bench.results).markdown()
+    sys.stdout.write(markdown + "\n")
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    document = as_json(machine, arguments.kind, bench.results)
+    arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if arguments.write:
+        put_into_page(arguments.page, markdown)
+    return 0
+
+
+def _entries(names: str, adapter: str) -> Mapping[str, Entry]:
+    """The contestants that were asked for, and the one of the adapter."""
+    entries = {name: CONTESTANTS[name] for name in names.split(",") if name}
+    if adapter:
+        label, _, factory = adapter.partition("=")
+        entries[label] = Entry(label, factory)
+    return entries
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Compare speed and memory with diffusers, in one run."
+    )
+    parser.add_argument("--only", default="", help=f"parts, by commas: {', '.join(PARTS)}")
+    parser.add_argument(
+        "--contestants", default=",".join(CONTESTANTS), help=f"by commas: {', '.join(CONTESTANTS)}"
+    )
+    parser.add_argument(
+        "--adapter",
+        default="",
+        metavar="NAME=MODULE:CLASS",
+        help="one more contestant; see benchmarks.contestant",
+    )
+    parser.add_argument("--kind", choices=KINDS, default="sd15", help="shapes of the compared model")
+    parser.add_argument("--rounds", type=int, default=3, help="calls of each contestant beside the first")
+    parser.add_argument("--cache", type=Path, default=_CACHE, help="folder for the random checkpoints")
+    parser.add_argument("--json", type=Path, default=_CACHE / "results.json", help="where the figures go")
+    parser.add_argument(
+        "--page", type=Path, default=_ROOT / "docs" / "performance.md", help="page of --write"
+    )
+    parser.add_argument("--write", action="store_true", help="put the tables into the page on performance")
+    return parser

@@ -1,0 +1,172 @@
+"""The results as Markdown: what must be reached, who is how fast, what the program itself costs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.contestant import REFERENCE, Entry
+from benchmarks.kinds import Kind
+from benchmarks.results import Machine, Result
+
+__all__ = ["Report", "put_into_page"]
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+BEST, FULL, OURS = "diffusers-best", "ours-full", "ours"
+_EXACT = 1e-5  # relative L2 within which two float32 networks are the same
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tables of one run."""
+
+    machine: Machine
+    kind: Kind
+    entries: Mapping[str, Entry]
+    results: Sequence[Result]
+
+    def markdown(self) -> str:
+        """Everything between the page's marks."""
+        parts = (self._machine(), self._targets(), self._times(), self._costs())
+        return "\n\n".join(part for part in parts if part)
+
+    def _find(self, part: str, contestant: str) -> Result | None:
+        found = (each for each in self.results if (each.part, each.contestant) == (part, contestant))
+        return next(found, None)
+
+    def _amount(self, part: str) -> float | None:
+        found = self._find(part, "machine")
+        return None if found is None else found.amount
+
+    def _machine(self) -> str:
+        m = self.machine
+        rates = [
+            f"{name} {rate / 1e9:.0f} GFLOP/s"
+            for name in ("float32", "bfloat16")
+            if (rate := self._amount(f"ceiling {name}")) is not None
+        ]
+        highest = f" Highest rates measured in this run: {', '.join(rates)}." if rates else ""
+        return (
+            f"{m.date}: {m.processor}, {m.cores} cores ({m.matrix_units}), {m.memory_gib} GiB, "
+            f"{m.system}, Python {m.python}, torch {m.torch}. "
+            f"Load of the machine before the run: {m.load_before}.{highest}"
+        )
+
+    def _targets(self) -> str:
+        rows = [row for row in (*self._speed_targets(), *self._cost_targets()) if row]
+        if not rows:
+            return ""
+        return "\n".join(["| aim | measured | reached |", "|---|---|---|", *rows])
+
+    def _speed_targets(self) -> list[str]:
+        unet, decode = f"unet {self.kind.sides[0]}", f"decode {self.kind.sides[0]}"
+        step = f"one step with guidance, {self.kind.sides[0]}²"
+        rows = [
+            self._ratio(f"{step}: 3.0 times diffusers' default", unet, OURS, REFERENCE, 3.0),
+            self._ratio(f"{step}: 1.45 times diffusers' fastest", unet, OURS, BEST, 1.45),
+            self._ratio(f"{step}, float32: 1.7 times diffusers' default", unet, FULL, REFERENCE, 1.7),
+            self._ratio("VAE decode: 3.7 times diffusers' default", decode, OURS, REFERENCE, 3.7),
+        ]
+        exact = self._find(unet, FULL)
+        if exact is not None and exact.distance is not None:
+            reached = "yes" if exact.distance <= _EXACT else "no"
+            rows.append(
+                f"| float32: relative L2 of at most {_EXACT:.0e} | {exact.distance:.1e} | {reached} |"
+            )
+        return rows
+
+    def _ratio(self, aim: str, part: str, mine: str, other: str, wanted: float) -> str:
+        ours, theirs = self._find(part, mine), self._find(part, other)
+        if ours is None or theirs is None or not ours.median:
+            return ""
+        ratio = theirs.median / ours.median
+        return f"| {aim} | {ratio:.2f} | {'yes' if ratio >= wanted else 'no'} |"
+
+    def _cost_targets(self) -> list[str]:
+        rows = [
+            self._below("text encoding of unchanged prompts: nothing (below 1 ms)", "text, again", 1e-3),
+            self._below("API around a 512² PNG: below 15 ms", "overhead: request", 15e-3),
+            self._below("page ready: below 5 s", "page start", 5.0),
+        ]
+        step, overhead = self._find("unet 512", OURS), self._find("overhead: step", OURS)
+        if step is not None and overhead is not None:
+            share = overhead.median / step.median
+            rows.append(
+                f"| engine: below 2 % of a 512² step | {share:.2%} | {'yes' if share < 0.02 else 'no'} |"
+            )
+        return rows
+
+    def _below(self, aim: str, part: str, limit: float) -> str:
+        found = self._find(part, OURS)
+        if found is None:
+            return ""
+        return f"| {aim} | {_time(found.median)} | {'yes' if found.median < limit else 'no'} |"
+
+    def _times(self) -> str:
+        names = [name for name in self.entries if any(each.contestant == name for each in self.results)]
+        parts = list(dict.fromkeys(each.part for each in self.results if each.contestant in self.entries))
+        parts = [part for part in parts if not part.startswith(("overhead", "page"))]
+        if not parts:
+            return ""
+        lines = [
+            "| median of the rounds | " + " | ".join(self.entries[name].label for name in names) + " |",
+            "|---|" + "---|" * len(names),
+        ]
+        for part in parts:
+            cells = [self._cell(part, name) for name in names]
+            lines.append(f"| {part} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def _cell(self, part: str, name: str) -> str:
+        found, reference = self._find(part, name), self._find(part, REFERENCE)
+        if found is None:
+            return ""
+        if found.amount is not None:
+            return f"{found.amount / 2**30:.1f} GiB at most"
+        words = [_time(found.median)]
+        if reference is not None and name != REFERENCE and found.median:
+            words.append(f"{reference.median / found.median:.2f}×")
+        if (share := self._share(found)) is not None:
+            words.append(f"{share:.0%} of the highest rate")
+        if found.distance:
+            words.append(f"L2 {found.distance:.1e}")
+        return ", ".join(words)
+
+    def _share(self, found: Result) -> float | None:
+        """How near a network comes to the machine's highest rate in its number format."""
+        work = self._amount(f"work {found.part}")
+        # only float32 agrees with the reference to so many digits
+        dtype = "float32" if (found.distance or 0.0) < 1e-4 else "bfloat16"
+        rate = self._amount(f"ceiling {dtype}")
+        return None if work is None or rate is None or not found.median else work / found.median / rate
+
+    def _costs(self) -> str:
+        names = {
+            "overhead: step": "one 512² step without the U-Net (engine, sampler, guidance, queue, progress)",
+            "overhead: request": "one 512² picture of one step through `/sdapi/v1/txt2img` without its "
+            "networks: queue, plan, PNG, file on disk, database, base64",
+            "overhead: preview": "drawing and packing one preview of a 512² picture",
+            "page start": "from the start of the program to the last byte of the page",
+        }
+        found = [(text, self._find(part, OURS)) for part, text in names.items()]
+        rows = [f"| {text} | {_time(each.median)} |" for text, each in found if each is not None]
+        return "\n".join(["| what the program itself costs | median |", "|---|---|", *rows]) if rows else ""
+
+
+def put_into_page(page: Path, markdown: str) -> None:
+    """Replace what lies between the page's marks.
+
+    Raises:
+        ValueError: the page has no marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page.name} lacks the marks {BEGIN} and {END}")
+    page.write_text(f"{before}{begin}\n{markdown}\n{end}{after}", encoding="utf-8")
+
+
+def _time(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"

@@ -1,0 +1,130 @@
+"""The whole studio with networks that do nothing: what remains is what the program itself costs."""
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from starlette.testclient import TestClient
+from torch import Tensor
+
+from benchmarks.kinds import Kind
+from modules.app import create_services
+from modules.checkpoints.model import LoadedModel
+from modules.checkpoints.small_vaes import SmallVaes
+from modules.commands.workplace import make_pictures
+from modules.diffusion.sampling import SamplerState
+from modules.domain.request import GenerationRequest
+from modules.generation.effects import StepEnd
+from modules.generation.preview import Previewer, preview_file
+from modules.server.access import Access, HostRule
+from modules.server.accounts import AccountStore
+from modules.server.app import create_app
+from modules.settings.launch import Folders, LaunchOptions
+
+__all__ = ["Studio"]
+
+_ADDRESS = "http://127.0.0.1:7860"
+
+
+class Studio:
+    """Queue, engine, API and files as in real life; U-Net and VAE answer at once."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="studio-")
+
+    def load(self, checkpoint: Path, kind: Kind) -> None:
+        """Open the studio, load the checkpoint and take its networks' work away."""
+        folders = replace(Folders.below(Path(self._folder.name)), extra_checkpoints=(checkpoint.parent,))
+        options = LaunchOptions(
+            folders=folders, api=True, device="cpu", checkpoint=checkpoint.name, hashing=False
+        )
+        self._services = create_services(options)
+        self._services.runner.start()
+        self._kind = kind
+        self._run(1, 64)
+        model = self._services.models.loaded()[-1]
+        _take_work_away(model)
+        self._model = model
+        access = Access(
+            AccountStore(folders.data / "accounts.sqlite3"),
+            HostRule(frozenset({"127.0.0.1"})),
+            api_open=True,
+        )
+        app = create_app(self._services, access)
+        self._client = TestClient(app, base_url=_ADDRESS, client=("127.0.0.1", 50000))
+        self._client.__enter__()
+
+    def step(self, side: int) -> float:
+        """Seconds of one sampling step without the U-Net's."""
+        few, many = 10, 50
+        return (
+            self._seconds(lambda: self._run(many, side)) - self._seconds(lambda: self._run(few, side))
+        ) / (many - few)
+
+    def request(self, side: int) -> float:
+        """Seconds of one picture of one step through the HTTP API, PNG and files included."""
+
+        def ask() -> None:
+            answer = self._client.post("/sdapi/v1/txt2img", json={**_asked(1, side), "save_images": True})
+            answer.raise_for_status()
+
+        ask()
+        return self._seconds(ask)
+
+    def preview(self, side: int) -> float:
+        """Seconds of drawing one preview by the default method and packing it as a file."""
+        store, runtime = self._services.catalog.store, self._model.runtime
+        previewer = Previewer(SmallVaes((Path(self._folder.name),), store, runtime))
+        cells = side // self._kind.vae.factor
+        latent = torch.randn(1, 4, cells, cells)
+        step = StepEnd("first", SamplerState(latent), latent, 1, 1, 1)
+        method = self._services.settings.current.show_progress_type
+
+        def draw() -> None:
+            preview_file([previewer.draw(self._model, step.denoised, method).picture])
+
+        draw()
+        return self._seconds(draw)
+
+    def _run(self, steps: int, side: int) -> None:
+        make_pictures(
+            self._services,
+            GenerationRequest.model_validate({**_asked(steps, side), "save_images": False}),
+        )
+
+    @staticmethod
+    def _seconds(run: Callable[[], None]) -> float:
+        begun = time.perf_counter()
+        run()
+        return time.perf_counter() - begun
+
+
+def _asked(steps: int, side: int) -> dict[str, object]:
+    return {"prompt": "a lighthouse", "steps": steps, "width": side, "height": side, "seed": 1,
+            "sampler_name": "Euler"}  # fmt: skip
+
+
+def _take_work_away(model: LoadedModel) -> None:
+    """Let U-Net and VAE answer at once, the VAE with a picture that packs like a photograph."""
+
+    def predict(x: Tensor, *_: object, **__: object) -> Tensor:
+        return torch.zeros_like(x[:, :4])
+
+    def decode(z: Tensor) -> Tensor:
+        factor = model.latent_factor
+        return _picture(z.shape[-2] * factor, z.shape[-1] * factor)
+
+    vars(model.unet)["forward"] = predict
+    vars(model.vae)["decode"] = decode
+
+
+def _picture(height: int, width: int) -> Tensor:
+    """Slow waves under a grain of two grey levels, (1, 3, H, W)."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    waves = torch.stack([torch.sin(2 * math.pi * (a * x + b * y)) for a, b in ((1, 2), (3, 1), (2, 2))])
+    grain = torch.randn(3, height, width, generator=torch.Generator().manual_seed(0)) / 64
+    return (0.7 * waves + grain)[None]
