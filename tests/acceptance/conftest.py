@@ -79,7 +79,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         measured = dict(report.user_properties).get("measured", "")
         row = {"number": int(found[1]), "test": report.location[2], "outcome": report.outcome,
                "seconds": round(report.duration, 1), "measured": measured,
-               "full": bool(os.environ.get(FULL))}  # fmt: skip
+               "foreign": len(_outbound)}  # fmt: skip
         _rows.append(row)
 
 
