@@ -17,7 +17,7 @@ from modules.training.config import AutoencoderRecipe
 from modules.training.icons import IconLibrary
 from modules.training.initialisation import initialise_autoencoder
 from modules.training.loop import LoopSettings, Trainer, numpy_generator, step_generator, write_tensors
-from modules.training.optimisers import LearningRateSchedule
+from modules.training.optimisers import LearningRateSchedule, build_optimisers
 from modules.training.palette import COLOURS
 
 __all__ = [
@@ -144,13 +144,13 @@ def train_autoencoder(recipe: AutoencoderRecipe, library: IconLibrary, folder: P
     )
     settings = LoopSettings(
         steps=recipe.steps,
-        adam_rate=recipe.adam_rate,
-        muon_rate=recipe.muon_rate,
-        weight_decay=1e-4,
         schedule=LearningRateSchedule(recipe.steps, warmup=50, hold=recipe.hold, shape="cosine"),
         ema_decay=0.995,
     )
-    trainer = Trainer(network, settings, folder / "autoencoder-state.pt")
+    optimisers = build_optimisers(
+        network, adam_rate=recipe.adam_rate, muon_rate=recipe.muon_rate, weight_decay=1e-4
+    )
+    trainer = Trainer(network, optimisers, settings, folder / "autoencoder-state.pt")
     trainer.resume()
 
     def measure(step: int) -> tuple[Tensor, dict[str, float]]:

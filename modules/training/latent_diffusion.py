@@ -30,7 +30,7 @@ from modules.training.loop import (
     write_tensors,
 )
 from modules.training.objective import add_noise, min_snr_weights, stratified_timesteps, v_target
-from modules.training.optimisers import LearningRateSchedule
+from modules.training.optimisers import LearningRateSchedule, build_optimisers
 from modules.training.vocabulary import CompactVocabulary
 
 __all__ = [
@@ -155,12 +155,16 @@ class _TextWarmUp(nn.Module):
 def _settings(recipe: DenoiserRecipe) -> LoopSettings:
     return LoopSettings(
         steps=recipe.steps,
-        adam_rate=recipe.adam_rate,
-        muon_rate=recipe.muon_rate,
-        weight_decay=recipe.weight_decay,
         schedule=LearningRateSchedule(recipe.steps, recipe.warmup, recipe.hold),
         ema_decay=recipe.ema_decay,
     )
+
+
+def _trainer(model: LatentDiffusion, recipe: DenoiserRecipe, state_path: Path) -> Trainer:
+    optimisers = build_optimisers(
+        model, adam_rate=recipe.adam_rate, muon_rate=recipe.muon_rate, weight_decay=recipe.weight_decay
+    )
+    return Trainer(model, optimisers, _settings(recipe), state_path)
 
 
 def _warm_up_text(model: LatentDiffusion, data: CaptionedLatents, folder: Path) -> None:
@@ -170,12 +174,10 @@ def _warm_up_text(model: LatentDiffusion, data: CaptionedLatents, folder: Path) 
     network = _TextWarmUp(model.text, data.latents.latents.shape[1] * side * side)
     settings = LoopSettings(
         steps=recipe.text_steps,
-        adam_rate=2e-3,
-        muon_rate=4e-3,
-        weight_decay=recipe.weight_decay,
         schedule=LearningRateSchedule(recipe.text_steps, 50, 0.5),
     )
-    trainer = Trainer(network, settings, folder / "text-state.pt")
+    optimisers = build_optimisers(network, adam_rate=2e-3, muon_rate=4e-3, weight_decay=recipe.weight_decay)
+    trainer = Trainer(network, optimisers, settings, folder / "text-state.pt")
     trainer.resume()
 
     def measure(step: int) -> Measurement:
@@ -211,10 +213,10 @@ def train_latent_diffusion(
     state_path = folder / "denoiser-state.pt"
     if not state_path.exists():
         _warm_up_text(model, data, folder)
-    trainer = Trainer(model, _settings(recipe), state_path)
+    trainer = _trainer(model, recipe, state_path)
     if not trainer.resume() and recipe.start_from is not None:
         model.load_state_dict(torch.load(recipe.start_from, weights_only=True))
-        trainer = Trainer(model, _settings(recipe), state_path)
+        trainer = _trainer(model, recipe, state_path)
 
     objective = _Objective(model, data)
 
@@ -267,6 +269,6 @@ class _Objective:
         with use_attention("sliced"), torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             v = self.model(add_noise(x0, eps, signal), timesteps, rows)
         errors = (v.float() - v_target(x0, eps, signal)).square().mean((1, 2, 3))  # B
-        loss = (min_snr_weights(signal, recipe.snr_gamma, recipe.snr_floor) * errors).mean()
+        loss = (min_snr_weights(signal, recipe.snr_gamma, floor=recipe.snr_floor) * errors).mean()
         figures = {"v": errors.mean().item(), "v-noisy": errors[timesteps > _NOISY_HALF].mean().item()}
         return loss, figures

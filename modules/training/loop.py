@@ -8,7 +8,8 @@ continued ends with the same bits as one that was not.
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from modules.exceptions import TrainingError
 from modules.training.ema import ExponentialMovingAverage
-from modules.training.optimisers import LearningRateSchedule, build_optimisers, scale_learning_rates
+from modules.training.optimisers import LearningRateSchedule
 
 __all__ = ["LoopSettings", "Measurement", "Trainer", "numpy_generator", "step_generator", "write_tensors"]
 
@@ -52,24 +53,22 @@ class LoopSettings:
 
     Attributes:
         steps: Updates in all.
-        adam_rate: Learning rate of AdamW.
-        muon_rate: Learning rate of Muon.
-        weight_decay: Decoupled weight decay of both.
-        schedule: Factor on both rates over time.
+        schedule: Factor on the optimisers' learning rates over time.
+        accumulation: Losses that are measured for one update.
         max_gradient_norm: Gradients are scaled down to this norm.
-        ema_decay: Largest decay of the average.
+        ema_decay: Largest decay of the average; 0 keeps none.
         save_seconds: Time between two saves of the whole state.
+        save_steps: Steps between two states that are kept beside the newest; 0 keeps none.
         log_steps: Steps between two lines in the log.
     """
 
     steps: int
-    adam_rate: float
-    muon_rate: float
-    weight_decay: float
     schedule: LearningRateSchedule
+    accumulation: int = 1
     max_gradient_norm: float = 1.0
     ema_decay: float = 0.998
     save_seconds: float = 120
+    save_steps: int = 0
     log_steps: int = 50
 
 
@@ -78,61 +77,30 @@ class Trainer:
 
     Attributes:
         network: What is trained; frozen parameters stay as they are.
-        average: Moving average of the trainable parameters.
+        average: Moving average of the trainable parameters; None where none is kept.
         step: Updates done so far.
+        losses: The loss of each of them.
     """
 
-    def __init__(self, network: nn.Module, settings: LoopSettings, state_path: Path) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        optimisers: Sequence[torch.optim.Optimizer],
+        settings: LoopSettings,
+        state_path: Path,
+    ) -> None:
         self.network = network
         self.settings = settings
         self.step = 0
+        self.losses: list[float] = []
         self._path = state_path
         self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self._optimisers = build_optimisers(
-            network,
-            adam_rate=settings.adam_rate,
-            muon_rate=settings.muon_rate,
-            weight_decay=settings.weight_decay,
-        )
-        self.average = ExponentialMovingAverage(self._parameters, settings.ema_decay)
+        self._optimisers = tuple(optimisers)
+        self._rates = [[float(group["lr"]) for group in one.param_groups] for one in optimisers]
+        decay = settings.ema_decay
+        self.average = ExponentialMovingAverage(self._parameters, decay) if decay > 0 else None
         self._recent: list[Mapping[str, float]] = []
-
-    def save(self) -> None:
-        """Write the whole state of the run."""
-        state = {
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
-            "average": self.average.state_dict(),
-        }
-        write_tensors(state, self._path)
-
-    def resume(self) -> bool:
-        """Go on from the saved state; returns whether there was one.
-
-        Raises:
-            TrainingError: The state belongs to a network of another shape.
-        """
-        if not self._path.exists():
-            return False
-        state = torch.load(self._path, weights_only=True)
-        try:
-            self.network.load_state_dict(state["network"])
-            for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(saved)
-            self.average.load_state_dict(state["average"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise TrainingError(f"{self._path} does not fit this recipe: {error}") from error
-        self._restore_base_rates()
-        self.step = state["step"]
-        _LOG.info("continue from step %d", self.step)
-        return True
-
-    def _restore_base_rates(self) -> None:
-        rates = (self.settings.adam_rate, self.settings.muon_rate)
-        for optimiser, rate in zip(self._optimisers, rates, strict=True):
-            for group in optimiser.param_groups:
-                group["base_lr"] = rate
+        self._saved_at = self._logged_at = time.monotonic()
 
     def run(
         self,
@@ -141,47 +109,129 @@ class Trainer:
         until: int | None = None,
         on_save: Callable[[int], None] | None = None,
     ) -> None:
-        """Train up to step ``until`` (the last one if None), saving at intervals and at the end.
+        """Train up to step ``until`` (the last one if None); see :meth:`updates`."""
+        for _ in self.updates(measure, until=until, on_save=on_save):
+            pass
+
+    def updates(
+        self,
+        measure: Callable[[int], Measurement],
+        *,
+        until: int | None = None,
+        on_save: Callable[[int], None] | None = None,
+    ) -> Generator[float, None, None]:
+        """Train one update at a time, saving at intervals and at the end; yields the loss of each.
 
         Args:
-            measure: Loss of a step and figures for the log; must depend on the step and the weights only.
+            measure: Loss and figures for the log; must depend on its number and the weights only. Numbers
+                count losses, so that they are steps where nothing is accumulated.
             until: Stop before this step.
             on_save: Called with the step after each save while the network holds the averaged weights.
 
         Raises:
-            TrainingError: The loss is not finite; the last good state stays saved.
+            TrainingError: The loss or its gradient is not finite; the last good state stays saved.
         """
         last = self.settings.steps if until is None else min(until, self.settings.steps)
-        saved_at = logged_at = time.monotonic()
         while self.step < last:
-            self._recent.append(self._update(measure))
+            loss = self._update(measure)
             self.step += 1
-            if self.step % self.settings.log_steps == 0:
-                seconds = (time.monotonic() - logged_at) / len(self._recent)
-                _LOG.info("step %d %.3f s/step %s", self.step, seconds, self._summary())
-                logged_at = time.monotonic()
-            if self.step == last or time.monotonic() - saved_at > self.settings.save_seconds:
+            self.losses.append(loss)
+            self._log()
+            if self.step == last or self._is_time_to_save():
                 self.save()
                 if on_save is not None:
-                    with self.average.applied():
+                    with self.averaged():
                         on_save(self.step)
-                saved_at = time.monotonic()
+            yield loss
 
-    def _update(self, measure: Callable[[int], Measurement]) -> Mapping[str, float]:
-        loss, figures = measure(self.step)
-        if not math.isfinite(loss.item()):
-            raise TrainingError(f"The loss became {loss.item()} at step {self.step}; the last state is kept.")
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_gradient_norm)
-        scale_learning_rates(self._optimisers, self.settings.schedule.factor(self.step))
-        for optimiser in self._optimisers:
+    def _update(self, measure: Callable[[int], Measurement]) -> float:
+        parts = self.settings.accumulation
+        total = 0.0
+        for part in range(parts):
+            loss, figures = measure(self.step * parts + part)
+            if not math.isfinite(loss.item()):
+                raise self._broken("loss", loss.item())
+            (loss / parts).backward()
+            total += loss.item() / parts
+            self._recent.append({"loss": loss.item(), **figures})
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_gradient_norm)
+        if not math.isfinite(norm.item()):
+            raise self._broken("gradient", norm.item())
+        factor = self.settings.schedule.factor(self.step)
+        for optimiser, rates in zip(self._optimisers, self._rates, strict=True):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
             optimiser.step()
             optimiser.zero_grad()
-        self.average.update()
-        return {"loss": loss.item(), **figures}
+        if self.average is not None:
+            self.average.update()
+        return total
 
-    def _summary(self) -> str:
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the network hold the averaged weights within the block, if there is an average."""
+        return nullcontext() if self.average is None else self.average.applied()
+
+    def save(self) -> None:
+        """Write the whole state of the run, and once more if it is one to keep."""
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+            "losses": self.losses,
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        write_tensors(state, self._path)
+        if self.settings.save_steps and self.step % self.settings.save_steps == 0:
+            write_tensors(state, self.kept(self.step))
+        self._saved_at = time.monotonic()
+
+    def kept(self, step: int) -> Path:
+        """Where the state of a step is kept."""
+        return self._path.with_stem(f"{self._path.stem}-{step:06d}")
+
+    def resume(self, step: int | None = None) -> bool:
+        """Go on from the newest state, or from the one kept of a step; returns whether there was one.
+
+        Raises:
+            TrainingError: The state belongs to a network of another shape.
+        """
+        path = self._path if step is None else self.kept(step)
+        if not path.exists():
+            return False
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.network.load_state_dict(state["network"])
+            for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(f"{path} does not fit this recipe: {error}") from error
+        self.step = state["step"]
+        self.losses = list(state.get("losses", ()))
+        _LOG.info("continue from step %d", self.step)
+        return True
+
+    def _is_time_to_save(self) -> bool:
+        kept = self.settings.save_steps
+        return bool(kept and self.step % kept == 0) or (
+            time.monotonic() - self._saved_at > self.settings.save_seconds
+        )
+
+    def _broken(self, what: str, value: float) -> TrainingError:
+        return TrainingError(
+            f"The {what} became {value} at step {self.step}; the last state is kept. "
+            "A lower learning rate may help."
+        )
+
+    def _log(self) -> None:
+        if self.step % self.settings.log_steps:
+            return
+        seconds = (time.monotonic() - self._logged_at) / len(self._recent) * self.settings.accumulation
         names = self._recent[-1].keys()
         means = {name: float(np.mean([figures[name] for figures in self._recent])) for name in names}
+        summary = " ".join(f"{name}={value:.4f}" for name, value in means.items())
+        _LOG.info("step %d %.3f s/step %s", self.step, seconds, summary)
         self._recent.clear()
-        return " ".join(f"{name}={value:.4f}" for name, value in means.items())
+        self._logged_at = time.monotonic()

@@ -1,14 +1,27 @@
-"""Optimisers and learning-rate schedule: Muon for matrices and convolutions, AdamW for the rest."""
+"""Optimisers and learning-rate schedule: Muon with AdamW for networks from nothing, AdamW or Lion else."""
 
+import importlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LearningRateSchedule", "Muon", "build_optimisers", "orthogonalise", "scale_learning_rates"]
+from modules.exceptions import TrainingError
+
+__all__ = [
+    "LearningRateSchedule",
+    "Lion",
+    "Muon",
+    "OptimiserKind",
+    "build_optimiser",
+    "build_optimisers",
+    "orthogonalise",
+]
+
+OptimiserKind = Literal["adamw", "lion", "adamw8bit"]
 
 # Quintic whose iteration sends every singular value into about 0.7..1.2 within five steps (Jordan 2024).
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -75,6 +88,39 @@ class Muon(torch.optim.Optimizer):
         parameter.add_(update, alpha=-lr * 0.2 * math.sqrt(max(matrix.shape)))
 
 
+class Lion(torch.optim.Optimizer):
+    """Moves every weight by the learning rate, in the direction of the sign of its momentum.
+
+    One number a weight is remembered, half of AdamW's; rates are a third to a tenth of AdamW's.
+
+    Source: Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter] | Iterable[dict[str, object]],
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient; ``closure`` is not used."""
+        for group in self.param_groups:
+            fast, slow = group["betas"]
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                momentum: Tensor = state.setdefault("momentum", torch.zeros_like(parameter))
+                update = torch.lerp(parameter.grad, momentum, fast).sign_()
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(update, alpha=-group["lr"])
+                momentum.lerp_(parameter.grad, 1 - slow)
+
+
 @dataclass(frozen=True)
 class LearningRateSchedule:
     """Factor on the learning rate: linear warm-up, constant, then a decay to ``floor`` at the last step.
@@ -114,18 +160,37 @@ def build_optimisers(
         if parameter.requires_grad:
             is_matrix = parameter.ndim >= 2 and not any(part in name for part in _ADAM_NAMES)
             (matrices if is_matrix else plain).append(parameter)
-    optimisers: tuple[torch.optim.Optimizer, ...] = (
+    return (
         torch.optim.AdamW(plain, lr=adam_rate, betas=(0.9, 0.99), weight_decay=weight_decay),
         Muon(matrices, lr=muon_rate, weight_decay=weight_decay),
     )
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["base_lr"] = group["lr"]
-    return optimisers
 
 
-def scale_learning_rates(optimisers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Set every learning rate to ``factor`` times the one the optimiser was built with."""
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["lr"] = group["base_lr"] * factor
+def build_optimiser(
+    kind: OptimiserKind, groups: Sequence[tuple[Sequence[nn.Parameter], float]], weight_decay: float
+) -> torch.optim.Optimizer:
+    """One optimiser for everything that is fine-tuned.
+
+    Args:
+        kind: "adamw8bit" keeps its state in 8 bits, by the package bitsandbytes.
+        groups: Parameters with their learning rate.
+        weight_decay: Decoupled weight decay.
+
+    Raises:
+        TrainingError: bitsandbytes is not installed or does not work here.
+    """
+    settings = [{"params": list(parameters), "lr": rate} for parameters, rate in groups if parameters]
+    if kind == "lion":
+        return Lion(settings, weight_decay=weight_decay)
+    if kind == "adamw":
+        return torch.optim.AdamW(settings, betas=(0.9, 0.99), weight_decay=weight_decay)
+    try:
+        library = importlib.import_module("bitsandbytes")
+    except (ImportError, RuntimeError, OSError) as error:
+        raise TrainingError(
+            "The optimiser adamw8bit needs the package bitsandbytes, which cannot be used here; choose adamw."
+        ) from error
+    built: torch.optim.Optimizer = library.optim.AdamW8bit(
+        settings, betas=(0.9, 0.99), weight_decay=weight_decay
+    )
+    return built

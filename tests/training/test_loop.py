@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,17 +8,18 @@ from torch import Tensor, nn
 
 from modules.exceptions import TrainingError
 from modules.training.loop import LoopSettings, Measurement, Trainer, step_generator
-from modules.training.optimisers import LearningRateSchedule
+from modules.training.optimisers import LearningRateSchedule, build_optimisers
 
 _STEPS = 12
 
 
-def _trainer(folder: Path) -> tuple[Trainer, nn.Sequential]:
+def _trainer(folder: Path, **changes: float) -> tuple[Trainer, nn.Sequential]:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 8), nn.SiLU(), nn.Linear(8, 6))
     schedule = LearningRateSchedule(_STEPS, warmup=2, hold=0.5)
-    settings = LoopSettings(_STEPS, adam_rate=1e-2, muon_rate=1e-2, weight_decay=0.01, schedule=schedule)
-    return Trainer(network, settings, folder / "state.pt"), network
+    settings = replace(LoopSettings(_STEPS, schedule), **changes)  # type: ignore[arg-type]
+    optimisers = build_optimisers(network, adam_rate=1e-2, muon_rate=1e-2, weight_decay=0.01)
+    return Trainer(network, optimisers, settings, folder / "state.pt"), network
 
 
 def _measure(network: nn.Module, seed: int = 5) -> Callable[[int], Measurement]:
@@ -41,6 +43,9 @@ def test_a_run_continued_from_any_step_ends_with_the_same_bits(tmp_path: Path, s
     assert second.step == whole.step == _STEPS
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
+    assert second.losses == whole.losses
+    assert whole.average is not None
+    assert second.average is not None
     for one, other in zip(whole.average.average, second.average.average, strict=True):
         assert torch.equal(one, other)
 
@@ -69,7 +74,9 @@ def test_a_state_of_another_shape_is_refused_with_its_file_name(tmp_path: Path) 
     trainer, network = _trainer(tmp_path)
     trainer.run(_measure(network), until=1)
     settings = trainer.settings
-    other = Trainer(nn.Linear(3, 3), settings, tmp_path / "state.pt")
+    stranger = nn.Linear(3, 3)
+    optimisers = build_optimisers(stranger, adam_rate=1e-2, muon_rate=1e-2, weight_decay=0.01)
+    other = Trainer(stranger, optimisers, settings, tmp_path / "state.pt")
     with pytest.raises(TrainingError, match=r"state\.pt does not fit"):
         other.resume()
 
@@ -88,5 +95,63 @@ def test_pictures_are_drawn_with_the_averaged_weights(tmp_path: Path) -> None:
         until=4,
         on_save=lambda step: seen.append(next(network.parameters()).detach().clone()),
     )
+    assert trainer.average is not None
     assert torch.equal(seen[-1], trainer.average.average[0])
     assert not torch.equal(seen[-1], next(network.parameters()).detach())
+
+
+def test_a_run_continues_from_any_state_that_was_kept_with_the_same_bits(tmp_path: Path) -> None:
+    whole, network = _trainer(tmp_path, save_steps=4, ema_decay=0.0)
+    whole.run(_measure(network))
+    for step in (4, 8):
+        again, network = _trainer(tmp_path, save_steps=4, ema_decay=0.0)
+        assert again.resume(step)
+        assert again.step == step
+        again.run(_measure(network))
+        assert again.losses == whole.losses
+        for name, tensor in whole.network.state_dict().items():
+            assert torch.equal(tensor, network.state_dict()[name]), name
+
+
+def test_losses_that_are_accumulated_count_as_one_larger_batch(tmp_path: Path) -> None:
+    def measure_parts(network: nn.Module, parts: int) -> Callable[[int], Measurement]:
+        def measure(number: int) -> Measurement:
+            step, part = divmod(number, parts)
+            x = torch.randn(4, 6, generator=step_generator(0, step)).chunk(parts)[part]
+            return (network(x) - x).square().mean(), {}
+
+        return measure
+
+    whole, network = _trainer(tmp_path / "whole")
+    whole.run(measure_parts(network, 1), until=3)
+    parts, other = _trainer(tmp_path / "parts", accumulation=2)
+    parts.run(measure_parts(other, 2), until=3)
+    assert parts.losses == pytest.approx(whole.losses, rel=1e-3)
+    for one, two in zip(network.parameters(), other.parameters(), strict=True):
+        assert torch.allclose(one, two, atol=1e-3)
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(tmp_path: Path) -> None:
+    trainer, network = _trainer(tmp_path)
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+
+    def steep(number: int) -> Measurement:
+        loss = sum(parameter.sum() for parameter in network.parameters()) * torch.tensor(1.0)
+        return (loss - loss.detach()).abs().sqrt(), {}  # its slope at zero is infinite
+
+    with pytest.raises(TrainingError, match="gradient became"):
+        trainer.run(steep)
+    assert all(torch.equal(one, two) for one, two in zip(before, network.parameters(), strict=True))
+
+
+def test_updates_can_be_taken_one_at_a_time(tmp_path: Path) -> None:
+    trainer, network = _trainer(tmp_path)
+    updates = trainer.updates(_measure(network))
+    first = next(updates)
+    assert trainer.step == 1
+    assert trainer.losses == [first]
+    updates.close()
+    trainer.save()
+    again, _ = _trainer(tmp_path)
+    assert again.resume()
+    assert again.step == 1

@@ -1,13 +1,18 @@
+import sys
+
 import pytest
 import torch
 from torch import nn
 
+from modules.exceptions import TrainingError
 from modules.training.optimisers import (
     LearningRateSchedule,
+    Lion,
     Muon,
+    OptimiserKind,
+    build_optimiser,
     build_optimisers,
     orthogonalise,
-    scale_learning_rates,
 )
 
 
@@ -53,8 +58,27 @@ def test_learning_rate_warms_up_holds_and_decays_to_the_floor() -> None:
     assert schedule.factor(100) == pytest.approx(0.02)
 
 
-def test_rates_are_scaled_from_the_rate_at_the_start() -> None:
-    _, muon = optimisers = build_optimisers(nn.Linear(3, 3), adam_rate=1e-3, muon_rate=1e-2, weight_decay=0)
-    scale_learning_rates(optimisers, 0.5)
-    scale_learning_rates(optimisers, 0.5)
-    assert muon.param_groups[0]["lr"] == pytest.approx(5e-3)
+@pytest.mark.parametrize("kind", ["adamw", "lion"])
+def test_a_fine_tuning_optimiser_descends_with_a_rate_for_each_group(kind: OptimiserKind) -> None:
+    fast, slow = nn.Parameter(torch.ones(6)), nn.Parameter(torch.ones(6))
+    optimiser = build_optimiser(kind, [([fast], 0.05), ([slow], 0.005), ([], 1.0)], weight_decay=0.0)
+    for _ in range(10):
+        optimiser.zero_grad()
+        (fast.square().sum() + slow.square().sum()).backward()
+        optimiser.step()
+    assert fast.max() < 0.6
+    assert 0.93 < slow.min() < 0.97
+
+
+def test_lion_moves_every_weight_by_its_rate() -> None:
+    weight = nn.Parameter(torch.zeros(3))
+    optimiser = Lion([weight], lr=0.1)
+    weight.grad = torch.tensor([5.0, -0.001, 0.0])
+    optimiser.step()
+    assert torch.equal(weight.detach(), torch.tensor([-0.1, 0.1, 0.0]))
+
+
+def test_an_optimiser_whose_package_is_missing_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(TrainingError, match="bitsandbytes"):
+        build_optimiser("adamw8bit", [([nn.Parameter(torch.ones(1))], 1e-4)], weight_decay=0.0)
