@@ -17,7 +17,13 @@ from modules.checkpoints.pickles import read_tree
 from modules.exceptions import AdapterError
 from modules.networks.unet import CrossAttention, UNet
 
-__all__ = ["Hypernetwork", "attach_hypernetwork", "hypernetwork_of_tree", "read_hypernetwork"]
+__all__ = [
+    "Hypernetwork",
+    "activation_named",
+    "attach_hypernetwork",
+    "hypernetwork_of_tree",
+    "read_hypernetwork",
+]
 
 _OLD_NAMES = {"linear1": "linear.0", "linear2": "linear.1"}
 
@@ -51,7 +57,12 @@ class Hypernetwork:
     pairs: Mapping[int, tuple[_Residual, _Residual]]
 
 
-def _activation(path: Path, name: object) -> Callable[[Tensor], Tensor] | None:
+def activation_named(path: Path, name: object) -> nn.Module | None:
+    """The activation that a file names; None for none.
+
+    Raises:
+        AdapterError: there is no such activation, or it is more than its name.
+    """
     if name in {None, "linear"}:
         return None
     if name == "swish":  # what the reference calls so
@@ -84,7 +95,7 @@ def _layers(path: Path, state: object) -> tuple[tuple[Tensor, Tensor], ...]:
 def _residual(path: Path, state: object, width: int, tree: Mapping[object, object]) -> _Residual:
     residual = _Residual(
         _layers(path, state),
-        _activation(path, tree.get("activation_func")),
+        activation_named(path, tree.get("activation_func")),
         bool(tree.get("activate_output", True)),
     )
     try:

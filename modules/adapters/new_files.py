@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from modules.exceptions import RequestError
 from modules.imaging.files import make_folder, write_new, write_replacing
 
-__all__ = ["HypernetworkShape", "adapter_file_name", "write_embedding", "write_hypernetwork"]
+__all__ = [
+    "HypernetworkShape",
+    "Pair",
+    "adapter_file_name",
+    "embedding_file",
+    "hypernetwork_file",
+    "hypernetwork_pairs",
+    "write_embedding",
+    "write_hypernetwork",
+]
 
 WeightInit = Literal["Normal", "XavierUniform", "XavierNormal", "KaimingUniform", "KaimingNormal"]
 
@@ -54,34 +63,102 @@ def adapter_file_name(name: str) -> str:
     return clean
 
 
+def embedding_file(
+    name: str,
+    vectors: Mapping[str, Tensor],
+    *,
+    checkpoint: tuple[str, str],
+    step: int = 0,
+    as_safetensors: bool = False,
+) -> tuple[str, bytes]:
+    """Suffix and content of a textual inversion's file.
+
+    Args:
+        name: the word in prompts.
+        vectors: (N, W) by text encoder; one encoder has the key "".
+        checkpoint: short hash and name of the model that the vectors are for.
+        step: updates that they have seen.
+        as_safetensors: write that format; vectors for several encoders are always written so.
+    """
+    if set(vectors) != {""}:  # the other format has no room for several text encoders
+        return ".safetensors", save({key: tensor.contiguous() for key, tensor in vectors.items()})
+    if as_safetensors:
+        return ".safetensors", save({"emb_params": vectors[""].contiguous()})
+    tree = {
+        "string_to_token": {"*": 265},  # the token of "*"
+        "string_to_param": {"*": vectors[""]},
+        "name": name,
+        "step": step,
+        "sd_checkpoint": checkpoint[0],
+        "sd_checkpoint_name": checkpoint[1],
+    }
+    return ".pt", _pickled(tree)
+
+
 def write_embedding(
     folder: Path, name: str, vectors: Mapping[str, Tensor], *, checkpoint: tuple[str, str], replace: bool
 ) -> Path:
-    """Write a textual inversion.
+    """Write a new textual inversion.
 
     Args:
         folder: where embeddings lie.
         name: the word in prompts.
-        vectors: (N, W) by text encoder; one encoder has the key "".
-        checkpoint: short hash and name of the model whose words the vectors begin as.
+        vectors: see :func:`embedding_file`.
+        checkpoint: see :func:`embedding_file`.
         replace: whether an older file may be overwritten.
 
     Raises:
         RequestError: there is a file of that name.
         StorageError: the file cannot be written.
     """
-    if set(vectors) != {""}:  # the format for several text encoders has no room for more
-        content = save({key: tensor.contiguous() for key, tensor in vectors.items()})
-        return _write(folder / f"{name}.safetensors", content, replace=replace)
-    tree = {
-        "string_to_token": {"*": 265},  # the token of "*"
-        "string_to_param": {"*": vectors[""]},
+    suffix, content = embedding_file(name, vectors, checkpoint=checkpoint)
+    return _write(folder / f"{name}{suffix}", content, replace=replace)
+
+
+Pair = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
+"""Weights of the networks for keys and for values, under their names in one sequence of layers."""
+
+
+def hypernetwork_pairs(shape: HypernetworkShape) -> dict[int, Pair]:
+    """Networks by width, drawn at random."""
+    return {size: (_residual(size, shape), _residual(size, shape)) for size in shape.sizes}
+
+
+def hypernetwork_file(
+    name: str,
+    shape: HypernetworkShape,
+    pairs: Mapping[int, Pair],
+    *,
+    step: int = 0,
+    checkpoint: tuple[str | None, str | None] = (None, None),
+) -> bytes:
+    """Content of a hypernetwork's file.
+
+    Args:
+        name: the name in prompts.
+        shape: how the networks are built.
+        pairs: their weights by width.
+        step: updates that they have seen.
+        checkpoint: short hash and name of the model that they were trained with.
+    """
+    tree: dict[str | int, object] = {
+        size: (dict(keys), dict(values)) for size, (keys, values) in pairs.items()
+    }
+    tree |= {
+        "step": step,
         "name": name,
-        "step": 0,
+        "layer_structure": list(shape.layers),
+        "activation_func": shape.activation,
+        "is_layer_norm": shape.layer_norm,
+        "weight_initialization": shape.weight_init,
         "sd_checkpoint": checkpoint[0],
         "sd_checkpoint_name": checkpoint[1],
+        "activate_output": False,
+        "use_dropout": bool(shape.dropout),
+        "dropout_structure": list(shape.dropout),
+        "last_layer_dropout": bool(shape.dropout and shape.dropout[-1]),
     }
-    return _write(folder / f"{name}.pt", _pickled(tree), replace=replace)
+    return _pickled(tree)
 
 
 def write_hypernetwork(folder: Path, name: str, shape: HypernetworkShape, *, replace: bool) -> Path:
@@ -91,24 +168,8 @@ def write_hypernetwork(folder: Path, name: str, shape: HypernetworkShape, *, rep
         RequestError: there is a file of that name.
         StorageError: the file cannot be written.
     """
-    tree: dict[str | int, object] = {
-        size: (_residual(size, shape), _residual(size, shape)) for size in shape.sizes
-    }
-    tree |= {
-        "step": 0,
-        "name": name,
-        "layer_structure": list(shape.layers),
-        "activation_func": shape.activation,
-        "is_layer_norm": shape.layer_norm,
-        "weight_initialization": shape.weight_init,
-        "sd_checkpoint": None,
-        "sd_checkpoint_name": None,
-        "activate_output": False,
-        "use_dropout": bool(shape.dropout),
-        "dropout_structure": list(shape.dropout),
-        "last_layer_dropout": bool(shape.dropout and shape.dropout[-1]),
-    }
-    return _write(folder / f"{name}.pt", _pickled(tree), replace=replace)
+    content = hypernetwork_file(name, shape, hypernetwork_pairs(shape))
+    return _write(folder / f"{name}.pt", content, replace=replace)
 
 
 def _residual(size: int, shape: HypernetworkShape) -> dict[str, Tensor]:

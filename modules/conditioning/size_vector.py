@@ -4,6 +4,8 @@ Source: Podell et al. 2023, "SDXL: Improving Latent Diffusion Models for High-Re
 section 2.2.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from modules.conditioning.options import EncodingOptions
 from modules.families.family import SizeConditioning
 from modules.networks.unet import timestep_embedding
 
-__all__ = ["size_vector"]
+__all__ = ["number_features", "size_vector"]
 
 FEATURES = 256  # of each number
 
@@ -39,4 +41,9 @@ def size_vector(
         "sdxl": [*size, *crop, *size],
         "refiner": [*size, *crop, score],
     }
-    return timestep_embedding(torch.tensor(numbers[kind], dtype=torch.float32), FEATURES).flatten()
+    return number_features(numbers[kind])
+
+
+def number_features(numbers: Sequence[float]) -> Tensor:
+    """Embed sizes, places or scores one by one; (256 * numbers,) float32."""
+    return timestep_embedding(torch.tensor(numbers, dtype=torch.float32), FEATURES).flatten()

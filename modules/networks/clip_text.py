@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from modules.networks.text_encoder import TextStates
 from modules.runtime.attention import attention
 
-__all__ = ["Activation", "ClipTextConfig", "ClipTextEncoder", "activate"]
+__all__ = ["Activation", "ClipLayer", "ClipTextConfig", "ClipTextEncoder", "activate"]
 
 Activation = Literal["gelu", "quick_gelu"]
 

@@ -15,7 +15,7 @@ from modules.networks.clip_text import Activation, activate
 from modules.networks.text_encoder import TextStates
 from modules.runtime.attention import attention
 
-__all__ = ["OpenClipTextConfig", "OpenClipTextEncoder"]
+__all__ = ["OpenClipTextConfig", "OpenClipTextEncoder", "ResidualAttentionBlock"]
 
 
 @dataclass(frozen=True)

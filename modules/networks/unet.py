@@ -17,7 +17,17 @@ from torch import Tensor, nn
 from modules.networks.token_merging import TokenMerge, plan_merge
 from modules.runtime.attention import attention
 
-__all__ = ["CrossAttention", "ResBlock", "SpatialTransformer", "UNet", "UNetConfig", "timestep_embedding"]
+__all__ = [
+    "CrossAttention",
+    "Downsample",
+    "ResBlock",
+    "SpatialTransformer",
+    "Stage",
+    "UNet",
+    "UNetConfig",
+    "Upsample",
+    "timestep_embedding",
+]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from modules.diffusion.schedule import NoiseSchedule
 from modules.networks.vae import AutoencoderKL
 from modules.runtime.attention import use_attention
 from modules.training.latent_diffusion import LatentDiffusion
+from modules.training.sampling import ddim, start_noise
 from modules.training.vocabulary import CompactVocabulary
 from modules.training.whitening import Whitening
 
@@ -42,29 +43,19 @@ def sample_latents(
 
     Returns:
         Whitened latents, (B, Z, side, side).
-
-    Source: Song et al. 2021, "Denoising Diffusion Implicit Models", equation 12 with sigma = 0.
     """
     count, channels = len(rows), model.unet.config.in_channels
-    signal = NoiseSchedule.scaled_linear().alphas_cumprod
     context = torch.cat([model.encode(empty[None]).expand(count, -1, -1), model.encode(rows)])
-    x = torch.stack(
-        [
-            torch.randn(channels, side, side, generator=torch.Generator().manual_seed(seed + index))
-            for index in range(count)
-        ]
-    )
-    timesteps = torch.linspace(len(signal) - 1, 0, steps + 1).round().long()[:-1].tolist()
-    for timestep, following in zip(timesteps, [*timesteps[1:], None], strict=True):
+
+    def predict(x: Tensor, timestep: int) -> Tensor:
         with use_attention("sliced"), torch.autocast("cpu", torch.bfloat16):
             both = model.unet(torch.cat([x, x]), torch.full((2 * count,), float(timestep)), context)
         uncond, cond = both.float().chunk(2)
-        v = uncond + cfg_scale * (cond - uncond)
-        now, then = signal[timestep], torch.tensor(1.0) if following is None else signal[following]
-        x0 = now.sqrt() * x - (1 - now).sqrt() * v
-        eps = now.sqrt() * v + (1 - now).sqrt() * x
-        x = then.sqrt() * x0 + (1 - then).sqrt() * eps
-    return x
+        guided: Tensor = uncond + cfg_scale * (cond - uncond)
+        return guided
+
+    noise = torch.stack([start_noise(channels, side, side, seed + index) for index in range(count)])
+    return ddim(noise, NoiseSchedule.scaled_linear().alphas_cumprod, predict, prediction="v", steps=steps)
 
 
 @torch.no_grad()
