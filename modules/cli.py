@@ -200,9 +200,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(words: Sequence[str]) -> int:
-    from modules.training.command import main as train
+    from modules.commands.train import run_train, train_parser
 
-    return train(words)
+    arguments = train_parser(_add_place).parse_args(words)
+    return run_train(arguments, model_options(arguments) if "data_dir" in arguments else None)
 
 
 def _verify_golden(words: Sequence[str]) -> int:
@@ -233,9 +234,14 @@ def _command_parser(
     """A parser for a command that uses the folders and the device, but no server."""
     parser = argparse.ArgumentParser(prog=f"webui.py {name}", description=f"{_HELP[name].capitalize()}.")
     add_arguments(parser)
+    _add_place(parser)
+    return parser
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    """Flags of everything that uses the folders and the device, but no server."""
     _add_folders(parser)
     _add_device(parser)
-    return parser
 
 
 _HELP = {

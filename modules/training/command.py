@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from modules.training.latent_diffusion import (
 from modules.training.latent_set import LatentSet, encode_compositions, load_latent_set
 from modules.training.preview import ContactSheet
 
-__all__ = ["STAGES", "add_arguments", "main", "run"]
+__all__ = ["STAGES", "add_arguments", "run"]
 
 _LOG = logging.getLogger(__name__)
 _LATENT_FACTOR = 8
@@ -49,14 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=tuple(STAGES),
         help="do only this stage (may be given several times); all that are not finished if not given",
     )
-
-
-def main(argv: Sequence[str]) -> int:
-    """Parse what follows ``train`` on the command line and run it; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="webui.py train", description="Train a model.")
-    commands = parser.add_subparsers(dest="kind", required=True)
-    add_arguments(commands.add_parser("latent-diffusion", help="the embedded model, from nothing"))
-    return run(parser.parse_args(argv))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from modules.cli import main
 from modules.exceptions import TrainingError
-from modules.training.command import STAGES, main
+from modules.training.command import STAGES
 from modules.training.config import load_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,9 @@ def test_a_recipe_with_an_unknown_word_is_refused(tmp_path: Path) -> None:
 def test_a_missing_recipe_ends_with_status_one_and_a_sentence(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    status = main(["latent-diffusion", "--config", str(tmp_path / "none.yaml"), "--folder", str(tmp_path)])
+    status = main(
+        ["train", "latent-diffusion", "--config", str(tmp_path / "none.yaml"), "--folder", str(tmp_path)]
+    )
     assert status == 1
     assert "cannot be used" in caplog.text
 
@@ -34,5 +37,8 @@ def test_a_stage_whose_forerunner_is_missing_says_so(
     stage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = str(ROOT / "configs" / "embedded.yaml")
-    assert main(["latent-diffusion", "--config", config, "--folder", str(tmp_path), "--stage", stage]) == 1
+    assert (
+        main(["train", "latent-diffusion", "--config", config, "--folder", str(tmp_path), "--stage", stage])
+        == 1
+    )
     assert "run the stage" in caplog.text
