@@ -6,6 +6,7 @@ from pathlib import Path
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.describers import CAPTIONER, RANKER, TAGGER, Describers
 from modules.checkpoints.face_restorers import FACE_RESTORERS, FaceRestorers
 from modules.checkpoints.small_vaes import SmallVaes
 from modules.checkpoints.upscalers import UPSCALER_FOLDERS, UpscalerCatalog
@@ -15,6 +16,7 @@ from modules.domain.styles import StyleCatalog
 from modules.exceptions import NotFoundError, WebuiError
 from modules.generation.engine import Engine
 from modules.generation.estimate import Estimator
+from modules.generation.interrogate import Interrogator
 from modules.generation.job_run import RunKit
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
@@ -57,6 +59,7 @@ MODEL_FOLDERS = (
     "hypernetworks",
     *UPSCALER_FOLDERS,
     *(restorer.folder for restorer in FACE_RESTORERS),
+    *(describer.folder for describer in (CAPTIONER, RANKER, TAGGER)),
 )
 
 
@@ -108,6 +111,9 @@ def create_services(options: LaunchOptions) -> Services:
     previewer = Previewer(small_vaes)
     upscalers = UpscalerCatalog(folders.models, catalog.store, runtime, lambda: settings.current)
     faces = FaceRestorers(folders.models, catalog.store, runtime)
+    interrogator = Interrogator(
+        Describers(folders.models, runtime.device), folders.data.parent / "interrogate"
+    )
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), StepPreviews(models, previewer))
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
@@ -115,7 +121,7 @@ def create_services(options: LaunchOptions) -> Services:
     runner = Runner(
         jobs,
         engine,
-        Preparer(catalogs, room, writer, kit, plugins),
+        Preparer(catalogs, room, writer, kit, plugins, interrogator),
         warm_up=lambda: _load_first_model(settings, catalogs, models, previewer),
     )
     return Services(
@@ -128,6 +134,7 @@ def create_services(options: LaunchOptions) -> Services:
         upscalers=upscalers,
         faces=faces,
         extras=Postprocessor(upscalers, faces),
+        interrogator=interrogator,
         jobs=jobs,
         history=history,
         blobs=blobs,

@@ -9,6 +9,7 @@ from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.styles import StyleCatalog
 from modules.generation.estimate import Estimator
+from modules.generation.interrogate import Interrogator
 from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
 from modules.generation.resolve import Catalogs
@@ -37,6 +38,7 @@ class Services:
         upscalers: by their names, for the second pass, img2img and the Extras.
         faces: GFPGAN and CodeFormer.
         extras: work on finished pictures.
+        interrogator: says in words what a picture shows.
         jobs: submit, watch and steer jobs; find pictures by id.
         history: everything made and saved, searchable.
         blobs: uploaded pictures and results that are not kept.
@@ -55,6 +57,7 @@ class Services:
     upscalers: UpscalerCatalog
     faces: FaceRestorers
     extras: Postprocessor
+    interrogator: Interrogator
     jobs: JobService
     history: History
     blobs: BlobStore

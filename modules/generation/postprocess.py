@@ -3,9 +3,7 @@
 Several callers may ask at once; one picture is worked on at a time, a few callers wait, more are sent away.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from PIL import Image
@@ -14,14 +12,12 @@ from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.extras import ExtrasRequest
 from modules.domain.infotext import format_infotext
-from modules.exceptions import JobInterrupted, QueueFullError
+from modules.exceptions import JobInterrupted
 from modules.generation.extras_operations import Operations, Work
+from modules.generation.turns import Turns
 from modules.settings.options import Settings
 
 __all__ = ["Postprocessed", "Postprocessor"]
-
-MAX_WAITING = 8  # callers, the one whose picture is worked on included
-RETRY_AFTER = 10  # seconds
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,7 @@ class Postprocessor:
 
     def __init__(self, upscalers: UpscalerCatalog, faces: FaceRestorers) -> None:
         self._operations = Operations(upscalers, faces)
-        self._one_at_a_time = threading.Lock()
-        self._waiting = threading.BoundedSemaphore(MAX_WAITING)
+        self._turns = Turns("Too many pictures wait to be enlarged. Try again soon.")
 
     def check(self, asked: ExtrasRequest, settings: Settings) -> None:
         """Raise at once what would fail for every picture.
@@ -87,19 +82,9 @@ class Postprocessor:
             CheckpointError, DeviceMemoryError: a network cannot be used.
         """
         self.check(asked, settings)
-        with self._turn():
+        with self._turns.take():
             if stop():
                 raise JobInterrupted("stopped")
             work = Work([image], asked, settings, stop)
             self._operations.run(work)
             return Postprocessed(tuple(work.images), work.parameters, tuple(work.comments))
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._waiting.acquire(blocking=False):
-            raise QueueFullError("Too many pictures wait to be enlarged. Try again soon.", RETRY_AFTER)
-        try:
-            with self._one_at_a_time:
-                yield
-        finally:
-            self._waiting.release()

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from modules.domain.request import GenerationRequest
 from modules.generation.effects import ImageCoroutine
 from modules.generation.extending import Extending, NothingExtended
 from modules.generation.image_to_image import image_to_image
+from modules.generation.interrogate import Interrogator
 from modules.generation.job_run import JobRun, RunKit
 from modules.generation.outputs import JobOutput
 from modules.generation.plan import GenerationPlan, ImagePlan
@@ -34,6 +36,7 @@ class Preparer:
     writer: ImageWriter
     kit: RunKit
     extensions: Extending = field(default_factory=NothingExtended)
+    interrogator: Interrogator | None = None
 
     def __call__(self, job: Job) -> JobRun:
         """Build the run.
@@ -57,13 +60,14 @@ class Preparer:
     def _scripted(self, job: Job, plan: GenerationPlan) -> Work:
         request = plan.request
         script, arguments = self.extensions.scripts.prepare(request, self.catalogs, plan.settings)
-        upscalers = self.catalogs.upscalers
+        upscalers, interrogator = self.catalogs.upscalers, self.interrogator
         names = upscalers.names(plan.settings)
         room = ScriptRoom(
             plan.settings,
             self.room.blobs,
             {name: upscalers.find(name, plan.settings) for name in names},
             lambda kind, name: check_name(self.catalogs, kind, name),
+            None if interrogator is None else partial(interrogator.describe, settings=plan.settings),
         )
 
         def prepare(item: RenderItem) -> PreparedRequest:

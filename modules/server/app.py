@@ -81,7 +81,7 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         progress_router(services.jobs, tasks),
         options_router(services),
         listings_router(services),
-        pictures_router(),
+        pictures_router(services),
         extras_router(services),
         maintenance_router(services),
         internal_router(services, startup),

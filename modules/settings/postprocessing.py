@@ -68,29 +68,25 @@ class PostprocessingSettings(SettingsModel):
     postprocessing_existing_caption_action: Literal["Ignore", "Keep", "Prepend", "Append"] = option(
         "Ignore", "Action for existing captions", POSTPROCESSING, inert=True
     )
-    interrogate_keep_models_in_memory: bool = option(False, "Keep models in VRAM", INTERROGATE, inert=True)
+    interrogate_keep_models_in_memory: bool = option(False, "Keep models in VRAM", INTERROGATE)
     interrogate_return_ranks: bool = option(
-        False, "Include ranks of model tags matches in results.", INTERROGATE, inert=True
+        False, "Include ranks of model tags matches in results.", INTERROGATE
     )
-    interrogate_clip_num_beams: int = option(
-        1, "BLIP: num_beams", INTERROGATE, minimum=1, maximum=16, step=1, inert=True
-    )
+    interrogate_clip_num_beams: int = option(1, "BLIP: num_beams", INTERROGATE, minimum=1, maximum=16, step=1)
     interrogate_clip_min_length: int = option(
-        24, "BLIP: minimum description length", INTERROGATE, minimum=1, maximum=128, step=1, inert=True
+        24, "BLIP: minimum description length", INTERROGATE, minimum=1, maximum=128, step=1
     )
     interrogate_clip_max_length: int = option(
-        48, "BLIP: maximum description length", INTERROGATE, minimum=1, maximum=256, step=1, inert=True
+        48, "BLIP: maximum description length", INTERROGATE, minimum=1, maximum=256, step=1
     )
-    interrogate_clip_dict_limit: int = option(
-        1500, "CLIP: maximum number of lines in text file", INTERROGATE, inert=True
-    )
+    interrogate_clip_dict_limit: int = option(1500, "CLIP: maximum number of lines in text file", INTERROGATE)
     interrogate_clip_skip_categories: tuple[str, ...] = option(
-        (), "CLIP: skip inquire categories", INTERROGATE, inert=True
+        (), "CLIP: skip inquire categories", INTERROGATE
     )
     interrogate_deepbooru_score_threshold: float = option(
-        0.5, "deepbooru: score threshold", INTERROGATE, minimum=0.0, maximum=1.0, step=0.01, inert=True
+        0.5, "deepbooru: score threshold", INTERROGATE, minimum=0.0, maximum=1.0, step=0.01
     )
-    deepbooru_sort_alpha: bool = option(True, "deepbooru: sort tags alphabetically", INTERROGATE, inert=True)
-    deepbooru_use_spaces: bool = option(True, "deepbooru: use spaces in tags", INTERROGATE, inert=True)
-    deepbooru_escape: bool = option(True, "deepbooru: escape (\\) brackets", INTERROGATE, inert=True)
-    deepbooru_filter_tags: str = option("", "deepbooru: filter out those tags", INTERROGATE, inert=True)
+    deepbooru_sort_alpha: bool = option(True, "deepbooru: sort tags alphabetically", INTERROGATE)
+    deepbooru_use_spaces: bool = option(True, "deepbooru: use spaces in tags", INTERROGATE)
+    deepbooru_escape: bool = option(True, "deepbooru: escape (\\) brackets", INTERROGATE)
+    deepbooru_filter_tags: str = option("", "deepbooru: filter out those tags", INTERROGATE)

@@ -14,7 +14,7 @@ from modules.checkpoints.files import ModelStore
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.extras import AutoSizedCrop, ExtrasRequest, FocalCrop, SplitOversized, Upscaling
 from modules.exceptions import NotFoundError, QueueFullError, RequestError
-from modules.generation import postprocess
+from modules.generation import turns
 from modules.generation.postprocess import Postprocessor
 from modules.imaging.upscale import Upscaler
 from modules.runtime.device import Runtime
@@ -162,7 +162,7 @@ def test_one_works_a_few_wait_and_more_are_sent_away(
             endings.put(error)
 
     monkeypatch.setattr(upscalers, "find", find)
-    monkeypatch.setattr(postprocess, "MAX_WAITING", 2)
+    monkeypatch.setattr(turns, "MAX_WAITING", 2)
     shared = Postprocessor(upscalers, faces)
     callers = [threading.Thread(target=call) for _ in range(3)]
     callers[0].start()

@@ -16,11 +16,13 @@ from safetensors.torch import save_file
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.describers import Describers
 from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.styles import StyleCatalog
 from modules.generation.effects import ModelKey
 from modules.generation.estimate import Estimator
+from modules.generation.interrogate import Interrogator
 from modules.generation.postprocess import Postprocessor
 from modules.generation.speed import SpeedLog
 from modules.history.history import History
@@ -122,6 +124,7 @@ def open_studio(
         upscalers=upscalers,
         faces=faces,
         extras=Postprocessor(upscalers, faces),
+        interrogator=Interrogator(Describers(folders.models, runtime.device), root / "interrogate"),
         jobs=jobs,
         history=history,
         blobs=BlobStore(folders.data / "blobs"),

@@ -15,12 +15,14 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
 from modules.checkpoints.catalog import ModelCatalog
+from modules.checkpoints.describers import Describers
 from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import CheckpointError, NotFoundError
+from modules.generation.interrogate import Interrogator
 from modules.generation.postprocess import Postprocessor
 from modules.history.history import History
 from modules.jobs.board import JobBoard
@@ -116,6 +118,7 @@ def fake_services(root: Path) -> "Services":
         upscalers=upscalers,
         faces=faces,
         extras=Postprocessor(upscalers, faces),
+        interrogator=Interrogator(Describers(folders.models, runtime.device), root / "interrogate"),
         jobs=jobs,
         history=history,
         blobs=MemoryBlobs(),

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from modules.domain.request import GenerationRequest, ImageToImage
 from modules.domain.script import Arguments
 from modules.domain.script_declarations import LOOPBACK
-from modules.exceptions import RequestError
+from modules.exceptions import NotFoundError, RequestError
 from modules.generation.scripts.script import (
     Render,
     RenderedPicture,
@@ -92,9 +92,12 @@ def _strength(initial: float, final: float, loop: int, loops: int, curve: str) -
 def _described(prompt: str, method: str, start: ImageToImage, room: ScriptRoom) -> str:
     if method == "None":
         return prompt
-    if room.caption is None:
+    if room.describe is None:
         raise RequestError("script_args", f"Loopback: {method} is not installed here; choose None.")
-    words = room.caption(method, room.load(start.images[0]))
+    try:
+        words = room.describe(room.load(start.images[0]), method)
+    except NotFoundError as error:
+        raise RequestError("script_args", f"Loopback: {error}") from error
     return f"{prompt}, {words}" if prompt else words
 
 

@@ -155,14 +155,15 @@ class ScriptRoom:
         settings: options in force for the job.
         check_name: raises :class:`~modules.exceptions.RequestError` when there is no sampler, checkpoint,
             refiner or VAE of that name.
-        caption: describes a picture in words by the method of that name; None where nothing can.
+        describe: says in words what a picture shows, by the method of that name, or raises
+            :class:`~modules.exceptions.NotFoundError`; None where nothing can.
     """
 
     settings: Settings
     blobs: BlobStore
     upscalers: Mapping[str, Upscaler]
     check_name: Callable[[str, str], None]
-    caption: Callable[[str, Image.Image], str] | None = None
+    describe: Callable[[Image.Image, str], str] | None = None
 
     def load(self, blob: str) -> Image.Image:
         """A start picture or mask of the request."""

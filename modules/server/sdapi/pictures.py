@@ -9,7 +9,9 @@ from modules.domain.infotext import parse_infotext
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import decode_base64, load_image
 from modules.imaging.metadata import read_infotext
+from modules.server.errors import ERROR_RESPONSES
 from modules.server.json_body import JsonRoute
+from modules.services import Services
 
 __all__ = ["pictures_router"]
 
@@ -45,9 +47,9 @@ class InterrogateResponse(BaseModel):
     caption: str = Field(description="what the picture shows, as a prompt")
 
 
-def pictures_router() -> APIRouter:
+def pictures_router(services: Services) -> APIRouter:
     """Routes that read pictures."""
-    router = APIRouter(route_class=JsonRoute, tags=["pictures"])
+    router = APIRouter(route_class=JsonRoute, tags=["pictures"], responses=ERROR_RESPONSES)
 
     @router.post("/sdapi/v1/png-info")
     def png_info(asked: PngInfoRequest) -> PngInfoResponse:
@@ -65,12 +67,15 @@ def pictures_router() -> APIRouter:
 
     @router.post("/sdapi/v1/interrogate")
     def interrogate(asked: InterrogateRequest) -> InterrogateResponse:
-        """Describe a picture in words."""
+        """Describe a picture in words.
+
+        "clip" needs a captioning model in models/BLIP; by a model in models/CLIP it ranks the words of lists
+        in interrogate/. "deepdanbooru" needs a tagging model in models/deepdanbooru. Nothing is fetched.
+        """
         if not asked.image:
             raise NotFoundError("image", "Image not found")
-        load_image(decode_base64(asked.image, field="image"))
-        if asked.model not in ("clip", "deepdanbooru", "deepbooru"):
-            raise NotFoundError("model", "Model not found")
-        raise NotFoundError("model", f"no {asked.model} model for describing pictures is installed")
+        image = load_image(decode_base64(asked.image, field="image"))
+        words = services.interrogator.describe(image, asked.model or "clip", services.settings.current)
+        return InterrogateResponse(caption=words)
 
     return router

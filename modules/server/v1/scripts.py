@@ -23,42 +23,42 @@ class ArgumentModel(BaseModel):
     """One argument of a script, in its place among the arguments. What does not apply is left out."""
 
     id: str = Field(description="element id of its control")
-    key: str
-    label: str
+    key: str = Field(description="names it among the arguments")
+    label: str = Field(description="what the page calls it; a note's sentence")
     kind: ArgumentKind = Field(description='a "note" is a sentence and carries no value')
-    default: JsonValue = None
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
+    default: JsonValue = Field(None, description="value until the user changes it")
+    minimum: float | None = Field(None, description="of a number")
+    maximum: float | None = Field(None, description="of a number")
+    step: float | None = Field(None, description="of a slider")
     choices: list[str] = Field([], description="what may be chosen now")
     choices_by: str = Field("", description="key of the argument that decides what may be chosen (axes)")
     instead_of: str = Field("", description="key of the text that it stands for while there are choices")
     plain_text: str = Field("", description="key of the box that asks for the text all the same")
     fill: str = Field("", description="label of a button that writes all choices")
     upload: str = Field("", description="label of a button that fills the text from a file")
-    lines: int = 1
+    lines: int = Field(1, description="height of a text")
 
 
 class SwapModel(BaseModel):
     """A button that exchanges pairs of arguments, named by their keys."""
 
-    id: str
-    label: str
-    pairs: list[tuple[str, str]]
+    id: str = Field(description="element id of the button")
+    label: str = Field(description="what the button says")
+    pairs: list[tuple[str, str]] = Field(description="keys of the arguments that change places")
 
 
 class ScriptModel(BaseModel):
     """A script and its controls."""
 
-    title: str
-    arguments: list[ArgumentModel]
-    swaps: list[SwapModel] = []
+    title: str = Field(description="for script_name")
+    arguments: list[ArgumentModel] = Field(description="in the order of script_args")
+    swaps: list[SwapModel] = Field([], description="buttons below its arguments")
 
 
 class ScriptsModel(BaseModel):
     """All scripts of a tab."""
 
-    scripts: list[ScriptModel]
+    scripts: list[ScriptModel] = Field(description="in the order of the list")
     axes: dict[str, list[str]] = Field(
         description="what may be chosen for the axes of plots whose values are names"
     )

@@ -96,5 +96,6 @@ def _run_time_choices(services: Services) -> dict[str, tuple[str, ...]]:
     return {
         "sd_model_checkpoint": ("", *(file.title for file in services.catalog.checkpoints())),
         "sd_vae": (AUTOMATIC_VAE, BAKED_IN_VAE, *(file.name for file in services.catalog.vaes())),
+        "interrogate_clip_skip_categories": services.interrogator.categories(),
         "localization": ("None", *LanguageCatalog.of(folders.data.parent, folders.extensions).names()),
     }

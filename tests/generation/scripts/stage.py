@@ -54,6 +54,7 @@ class Stage:
     settings: Settings = field(default_factory=Settings)
     choices: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(CHOICES))
     unknown: tuple[str, ...] = ()
+    describe: Callable[[Image.Image, str], str] | None = None
     interrupt_after: int = 10_000
     renders: list[Render] = field(default_factory=list)
     made: int = 0
@@ -76,7 +77,7 @@ class Stage:
     def perform(
         self, script: Script, request: GenerationRequest, arguments: Sequence[JsonValue] = ()
     ) -> ScriptResult:
-        room = ScriptRoom(self.settings, self.blobs, PLAIN_UPSCALERS, self._check_name)
+        room = ScriptRoom(self.settings, self.blobs, PLAIN_UPSCALERS, self._check_name, self.describe)
         read = read_arguments(script.declaration, list(arguments), self.choices)
         coroutine = script.start(request, read, room)
         try:

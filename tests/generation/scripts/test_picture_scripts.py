@@ -6,7 +6,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from modules.domain.request import GenerationRequest, ImageToImage
-from modules.exceptions import RequestError
+from modules.exceptions import NotFoundError, RequestError
 from modules.generation.scripts import (
     loopback,
     noise_reversal,
@@ -81,6 +81,22 @@ def test_several_runs_of_loopback_show_only_their_last_pictures(stage: Stage) ->
 def test_loopback_without_an_interrogator_says_so(stage: Stage) -> None:
     with pytest.raises(RequestError, match="CLIP"):
         stage.perform(loopback.SCRIPT, start(stage), [2, 0.5, "Linear", "CLIP"])
+
+
+def test_loopback_adds_what_the_interrogator_sees(stage: Stage) -> None:
+    stage.describe = lambda image, method: f"{image.size[0]} by {method}"
+    stage.perform(loopback.SCRIPT, start(stage, prompt="a hut"), [2, 0.5, "Linear", "CLIP"])
+    assert [one.prompt for one in stage.requests] == ["a hut, 64 by CLIP"] * 2
+
+
+def test_what_the_interrogator_lacks_is_said(stage: Stage) -> None:
+    def nothing(_image: object, _method: str) -> str:
+        raise NotFoundError("model", "put files into models/BLIP")
+
+    stage.describe = nothing
+    with pytest.raises(RequestError, match="Loopback: put files into models/BLIP") as caught:
+        stage.perform(loopback.SCRIPT, start(stage), [2, 0.5, "Linear", "CLIP"])
+    assert caught.value.field == "script_args"
 
 
 def test_sd_upscale_draws_tiles_and_puts_them_together(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 from modules.domain.principal import Principal
 from modules.domain.styles import Style
 from modules.imaging.metadata import encode_image
+from tests.checkpoints.tiny_describers import write_tagger
 from tests.server.sdapi.test_generate import picture
 from tests.server.studio import Studio, open_studio
 
@@ -196,7 +197,9 @@ def test_a_picture_without_parameters_has_none(studio: Studio) -> None:
 def test_describing_a_picture_says_what_is_missing(studio: Studio) -> None:
     answer = studio.post("/sdapi/v1/interrogate", {"image": picture(), "model": "clip"})
     assert answer.status_code == 404
-    assert "installed" in answer.json()["detail"]
+    assert "put config.json" in answer.json()["detail"]
+    assert "models/BLIP" in answer.json()["detail"]
+    assert answer.json()["field"] == "model"
     answer = studio.post("/sdapi/v1/interrogate", {"image": picture(), "model": "oracle"})
     assert (answer.status_code, answer.json()["detail"]) == (404, "Model not found")
     assert studio.post("/sdapi/v1/interrogate", {}).status_code == 404
@@ -238,3 +241,9 @@ def test_other_formats_are_read_too(studio: Studio) -> None:
         assert Image.open(io.BytesIO(content)).format == format.upper()
         body = studio.post("/sdapi/v1/png-info", {"image": base64.b64encode(content).decode()}).json()
         assert body["info"] == text
+
+
+def test_a_picture_is_described_by_the_models_that_are_there(studio: Studio) -> None:
+    write_tagger(studio.services.options.folders.models)
+    answer = studio.post("/sdapi/v1/interrogate", {"image": picture(), "model": "deepdanbooru"})
+    assert (answer.status_code, answer.json()["caption"]) == (200, r"1girl, long hair, smile \(big\)")
