@@ -7,14 +7,48 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
 
-__all__ = ["page_start"]
+__all__ = ["page_start", "running_program"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _READY = re.compile(r"ready: (http://\S+)")
 _PATIENCE = 120.0
+
+
+@contextmanager
+def running_program(folder: Path, *arguments: str) -> Iterator[tuple[str, float]]:
+    """The program, ready to answer, stopped at the end.
+
+    Args:
+        folder: for its data.
+        arguments: more of its command line.
+
+    Yields:
+        The one-time address of its page, and the :func:`time.perf_counter` of its start.
+
+    Raises:
+        RuntimeError: it does not start.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, str(_ROOT / "webui.py"), "--port", str(port), "--no-browser",
+        "--data-dir", str(folder), "--no-hashing", "--device", "cpu", *arguments,
+    ]  # fmt: skip
+    begun = time.perf_counter()
+    log = folder / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=output)
+        try:
+            yield _address(server, log), begun
+        finally:
+            server.terminate()
+            server.wait(_PATIENCE)
 
 
 def page_start(checkpoint: Path) -> float:
@@ -23,36 +57,23 @@ def page_start(checkpoint: Path) -> float:
     Raises:
         RuntimeError: it does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="studio-") as folder:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [
-            sys.executable, str(_ROOT / "webui.py"), "--port", str(port), "--no-browser",
-            "--data-dir", folder, "--ckpt-dir", str(checkpoint.parent), "--ckpt", checkpoint.name,
-            "--no-hashing", "--device", "cpu",
-        ]  # fmt: skip
-        begun = time.perf_counter()
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            _fetch(_address(server, begun))
-            return time.perf_counter() - begun
-        finally:
-            server.terminate()
-            server.communicate(timeout=_PATIENCE)
+    model = ("--ckpt-dir", str(checkpoint.parent), "--ckpt", checkpoint.name)
+    with (
+        tempfile.TemporaryDirectory(prefix="studio-") as folder,
+        running_program(Path(folder), *model) as (address, begun),
+    ):
+        _fetch(address)
+        return time.perf_counter() - begun
 
 
-def _address(server: "subprocess.Popen[str]", begun: float) -> str:
+def _address(server: "subprocess.Popen[bytes]", log: Path) -> str:
     """The one-time address of the page, from the log."""
-    said = []
-    for line in server.stderr or ():
-        said.append(line)
-        found = _READY.search(line)
-        if found:
+    deadline = time.monotonic() + _PATIENCE
+    while server.poll() is None and time.monotonic() < deadline:
+        if found := _READY.search(log.read_text(encoding="utf-8")):
             return found.group(1)
-        if time.perf_counter() - begun > _PATIENCE:
-            break
-    raise RuntimeError("the server did not start: " + "".join(said[-5:]))
+        time.sleep(0.02)
+    raise RuntimeError(f"the server did not start: {log.read_text(encoding='utf-8')[-600:]}")
 
 
 def _fetch(address: str) -> None:

@@ -10,7 +10,6 @@ from benchmarks.results import Machine, Result
 
 __all__ = ["Report", "put_into_page"]
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 BEST, FULL, OURS = "diffusers-best", "ours-full", "ours"
 _EXACT = 1e-5  # relative L2 within which two float32 networks are the same
 
@@ -152,17 +151,17 @@ class Report:
         return "\n".join(["| what the program itself costs | median |", "|---|---|", *rows]) if rows else ""
 
 
-def put_into_page(page: Path, markdown: str) -> None:
-    """Replace what lies between the page's marks.
+def put_into_page(page: Path, markdown: str, name: str = "measured") -> None:
+    """Replace what lies between two of the page's marks, ``<!-- name: begin -->`` and ``<!-- name: end -->``.
 
     Raises:
         ValueError: the page has no marks.
     """
     text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(f"<!-- {name}: begin -->")
+    _, end, after = rest.partition(f"<!-- {name}: end -->")
     if not begin or not end:
-        raise ValueError(f"{page.name} lacks the marks {BEGIN} and {END}")
+        raise ValueError(f"{page.name} lacks the marks of {name!r}")
     page.write_text(f"{before}{begin}\n{markdown}\n{end}{after}", encoding="utf-8")
 
 
