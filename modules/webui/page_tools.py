@@ -8,6 +8,7 @@ from modules.webui.form_defaults import apply_form_limits
 from modules.webui.form_memory import add_form_memory
 from modules.webui.generation_form import icon_button
 from modules.webui.inside import inside
+from modules.webui.interrogation import add_interrogation
 from modules.webui.kit import PageKit
 from modules.webui.queue_wiring import add_queue
 
@@ -42,6 +43,7 @@ def add_page_tools(kit: PageKit) -> None:
                 apply_default_css=False,
             )
     _wire_styles(kit, styles_changed)
+    add_interrogation(kit)
     add_queue(kit)
     add_form_memory(kit)
 
