@@ -21,9 +21,10 @@ from modules.server.failure_limit import FailureLimit
 from modules.server.origins import OriginRule
 from modules.server.traffic import Traffic
 
-__all__ = ["Access", "HostRule", "LoginLinks", "Refusal", "is_loopback"]
+__all__ = ["LOCAL_HOSTS", "PAGE_CHALLENGE", "Access", "HostRule", "LoginLinks", "Refusal", "is_loopback"]
 
 LINK_SECONDS = 3600
+PAGE_CHALLENGE = 'Bearer realm="studio"'  # for Basic a browser would open a password dialog of its own
 _OPEN_PREFIXES = (
     "/sdapi/v1/",
     "/internal/",
@@ -33,6 +34,7 @@ _OPEN_PREFIXES = (
     "/redoc",
     "/openapi.json",
 )
+_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?\Z", re.IGNORECASE)
 
 
@@ -65,6 +67,9 @@ class HostRule:
             return False
         name = match[1].lower()
         return name in self.names or (self.any_address and _is_address(name.strip("[]")))
+
+
+LOCAL_HOSTS = HostRule(frozenset({"localhost", "127.0.0.1", "[::1]"}))
 
 
 class LoginLinks:
@@ -138,23 +143,24 @@ class Access:
         return not self.loopback or self.has_credentials()
 
     def authenticate(
-        self, path: str, client: str, cookies: Mapping[str, str], authorization: str | None
+        self, path: str, client: str, headers: Mapping[str, str], cookies: Mapping[str, str]
     ) -> Principal | Refusal:
         """Find out who is calling.
 
         Args:
             path: path of the request.
             client: IP address of the caller.
+            headers: of the request, found in lower case.
             cookies: cookies by name.
-            authorization: the ``Authorization`` header.
         """
+        authorization = headers.get("authorization")
         session = cookies.get(self.cookie)
         principal = self.accounts.check_session(session) if session else None
         if principal is not None:
             return principal
         if authorization is not None:
             return self._check(client, lambda: self._by_header(authorization))
-        if self._is_open(path, client):
+        if self._is_open(path, client, headers):
             return LOCAL
         return Refusal("Not authenticated")
 
@@ -166,9 +172,12 @@ class Access:
         """Redeem a one-time login link."""
         return self._check(client, lambda: self.links.redeem(token))
 
-    def _is_open(self, path: str, client: str) -> bool:
-        local = self.loopback and is_loopback(client)
-        return self.api_open and not self.basic and local and path.startswith(_OPEN_PREFIXES)
+    def _is_open(self, path: str, client: str, headers: Mapping[str, str]) -> bool:
+        """Whether a local program asks for a route that needs no credentials; a proxy is no local program."""
+        if not self.api_open or self.basic or not path.startswith(_OPEN_PREFIXES):
+            return False
+        direct = LOCAL_HOSTS.allows(headers.get("host", "")) and not any(map(headers.get, _PROXY_HEADERS))
+        return self.loopback and is_loopback(client) and direct
 
     def _check(self, client: str, find: Callable[[], Principal | None]) -> Principal | Refusal:
         left = self.failures.seconds_left(client)

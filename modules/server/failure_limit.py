@@ -1,5 +1,6 @@
 """Slow down guessing: a few wrong credentials per address and minute, then a pause."""
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict, deque
@@ -9,7 +10,10 @@ __all__ = ["FailureLimit"]
 
 
 class FailureLimit:
-    """Counts failures per client address over a sliding window. Thread-safe, bounded memory."""
+    """Counts failures per client address over a sliding window. Thread-safe, bounded memory.
+
+    Of an IPv6 address the first 64 bits count: a guesser may choose the others as he likes.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,7 @@ class FailureLimit:
         """Count one failure."""
         with self._lock:
             self._recent(address).append(self._clock())
-            self._failures.move_to_end(address)
+            self._failures.move_to_end(_network(address))
             while len(self._failures) > self._addresses:
                 self._failures.popitem(last=False)
 
@@ -48,7 +52,17 @@ class FailureLimit:
             self._failures.clear()
 
     def _recent(self, address: str) -> deque[float]:
-        failures = self._failures.setdefault(address, deque(maxlen=self._allowed))
+        failures = self._failures.setdefault(_network(address), deque(maxlen=self._allowed))
         while failures and failures[0] <= self._clock() - self._window:
             failures.popleft()
         return failures
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4 or parsed.ipv4_mapped is not None:
+        return address
+    return str(ipaddress.ip_network((int(parsed), 64), strict=False))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from modules.domain.principal import Principal
-from modules.server.access import Access, Refusal
+from modules.server.access import PAGE_CHALLENGE, Access, Refusal
 from modules.server.accounts import SESSION_DAYS
 
 __all__ = ["login_router"]
@@ -103,6 +103,7 @@ def _outcome(access: Access, verdict: Principal | Refusal) -> Response:
 
 def _page(access: Access, notice: str, status: int = 200) -> Response:
     content = _FORM if access.has_credentials() else _LINK_HINT
-    return HTMLResponse(
-        _PAGE.format(notice=escape(notice), content=content), status, headers={"cache-control": "no-store"}
-    )
+    headers = {"cache-control": "no-store"}
+    if status == 401:
+        headers["www-authenticate"] = PAGE_CHALLENGE
+    return HTMLResponse(_PAGE.format(notice=escape(notice), content=content), status, headers)

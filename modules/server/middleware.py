@@ -1,6 +1,7 @@
 """The one outermost gate: pure ASGI, before routing, before any body is parsed. Deny by default.
 
-Order: host, size, credentials, origin. It knows no routes; what is not in the literal list below needs a
+Order: host, size, origin, credentials (a preflight, which carries none, is answered before them). The limit on
+wrong attempts belongs to the credentials. It knows no routes; what is not in the literal list below needs a
 caller that proved who he is, also for routes that an extension or Gradio adds later.
 """
 
@@ -17,7 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.domain.principal import Principal
-from modules.server.access import Access, Refusal
+from modules.server.access import PAGE_CHALLENGE, Access, Refusal
 from modules.server.api_log import log_api_answer
 from modules.server.compression import Compression
 from modules.server.gradio_sessions import GradioSessions
@@ -126,7 +127,7 @@ class Guard:
         client = scope["client"][0] if scope.get("client") else ""
         if path in PUBLIC_PATHS and scope["type"] == "http":
             return None
-        verdict = self._access.authenticate(path, client, _cookies(headers), headers.get("authorization"))
+        verdict = self._access.authenticate(path, client, headers, _cookies(headers))
         if isinstance(verdict, Principal):
             return verdict
         return _challenge(scope, headers, verdict)
@@ -190,8 +191,7 @@ def _challenge(scope: Scope, headers: Mapping[str, str], refusal: Refusal) -> Re
     wants_page = "text/html" in headers.get("accept", "")
     if scope["type"] == "http" and scope["method"] == "GET" and wants_page and not api:
         return RedirectResponse("/login", status_code=303)
-    # A browser would open its own password dialog for Basic outside the API
-    scheme = 'Basic realm="studio", charset="UTF-8"' if api else 'Bearer realm="studio"'
+    scheme = 'Basic realm="studio", charset="UTF-8"' if api else PAGE_CHALLENGE
     return _error(401, refusal.detail, {"www-authenticate": scheme})
 
 

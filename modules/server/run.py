@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from modules.exceptions import WebuiError
-from modules.server.access import Access, HostRule, is_loopback
+from modules.server.access import LOCAL_HOSTS, Access, HostRule, is_loopback
 from modules.server.accounts import AccountStore
 from modules.server.lifecycle import Lifecycle
 from modules.server.origins import parse_origins
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 3  # for answers under way when the server ends
 BACKLOG = 2048
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class RefusedToStartError(WebuiError):
@@ -77,7 +76,7 @@ def open_access(options: LaunchOptions, listener: socket.socket) -> Access:
         origins = parse_origins(options.cors_origins, options.cors_origins_regex)
     except ValueError as error:
         raise RefusedToStartError(f"--cors-allow-origins: {error}") from error
-    names = {name.lower() for name in options.allowed_hosts} | _LOCAL_NAMES
+    names = {name.lower() for name in options.allowed_hosts} | LOCAL_HOSTS.names
     if not loopback:
         machine = socket.gethostname().lower()
         names |= {machine, f"{machine}.local"}

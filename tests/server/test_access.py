@@ -134,3 +134,12 @@ def test_guessing_is_slowed_down_and_forgiven_after_the_window() -> None:
     assert limit.seconds_left("b") == 0
     now[0] = 60.5
     assert limit.seconds_left("a") == 0
+
+
+def test_a_guesser_gains_nothing_by_other_addresses_of_his_network() -> None:
+    limit = FailureLimit(allowed=2, window=60)
+    for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"):
+        limit.failed(address)
+    assert limit.seconds_left("2001:db8:0:1::3") > 0
+    for other in ("2001:db8:0:2::1", "203.0.113.7", "::ffff:203.0.113.8", "no address"):
+        assert limit.seconds_left(other) == 0

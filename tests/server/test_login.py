@@ -56,6 +56,7 @@ def test_a_user_logs_in_and_out(tmp_path: Path) -> None:
     shown, wrong, right, page, out, after = visit(access, *steps)
     assert "<form" in shown.text
     assert wrong.status_code == 401
+    assert wrong.headers["www-authenticate"].startswith("Bearer")
     assert "Incorrect" in wrong.text
     assert right.status_code == 303
     assert page.json() == "ann"

@@ -284,3 +284,21 @@ def test_without_the_flag_nothing_is_logged(tmp_path: Path, caplog: pytest.LogCa
     caplog.set_level("INFO", logger="modules.server.api_log")
     call(make_access(tmp_path, api_open=True), "GET", WHO)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "studio.example"},
+        {"x-forwarded-for": "203.0.113.7"},
+        {"forwarded": "for=203.0.113.7"},
+        {"x-real-ip": "203.0.113.7"},
+        {"via": "1.1 proxy"},
+    ],
+)
+def test_what_a_proxy_hands_on_is_not_local(tmp_path: Path, headers: dict[str, str]) -> None:
+    hosts = HostRule(frozenset({"127.0.0.1", "studio.example"}))
+    access = make_access(tmp_path, api_open=True, hosts=hosts)
+    assert call(access, "GET", WHO).status_code == 200
+    assert call(access, "GET", WHO, headers=headers).status_code == 401
+    assert call(access, "GET", WHO, headers={**headers, **session(access)}).status_code == 200
