@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -34,7 +35,7 @@ _TREE_KEY = "tree"
 
 
 class PickleGate:
-    """Converts pickled files and keeps the results.
+    """Converts pickled files and keeps the results; any thread may ask, each file is converted once.
 
     Args:
         cache: folder of the copies, named by path, size and time of change of the original.
@@ -42,6 +43,7 @@ class PickleGate:
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
+        self._turns: dict[Path, threading.Lock] = {}
 
     def as_safetensors(self, path: Path) -> Path:
         """Path of a safetensors copy of a pickled state dict; made now if there is none yet.
@@ -75,8 +77,9 @@ class PickleGate:
             raise CheckpointError(path, f"cannot be read: {error.strerror or error}") from error
         identity = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{mode}"
         target = self._cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.safetensors"
-        if not target.exists():
-            self._convert(path, target, mode, status.st_size)
+        with self._turns.setdefault(target, threading.Lock()):
+            if not target.exists():
+                self._convert(path, target, mode, status.st_size)
         return target
 
     def _convert(self, path: Path, target: Path, mode: str, size: int) -> None:

@@ -3,11 +3,16 @@
 import os
 import pickle
 import socket
+import subprocess
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from modules.checkpoints.pickle_gate import Collector, Refused, collect_weights
 from modules.checkpoints.pickles import PickleGate
@@ -55,6 +60,28 @@ def test_the_copy_is_kept_until_the_file_changes(tmp_path: Path, gate: PickleGat
     assert copy.stat().st_mtime_ns == made
     os.utime(path, (1, 1))
     assert gate.as_safetensors(path) != copy
+
+
+def test_threads_that_want_the_same_file_get_one_copy(
+    tmp_path: Path, gate: PickleGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _saved(tmp_path, {"a": torch.zeros(2)})
+    made: list[str] = []
+    both_ask = threading.Barrier(2)
+
+    def convert(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        """What the child process does."""
+        made.append(command[4])
+        save_file({"a": torch.zeros(2)}, command[4])
+        with suppress(threading.BrokenBarrierError):
+            both_ask.wait(0.5)  # a second conversion would come here too
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("modules.checkpoints.pickles.subprocess.run", convert)
+    with ThreadPoolExecutor(2) as threads:
+        copies = list(threads.map(gate.as_safetensors, [path, path]))
+    assert copies[0] == copies[1]
+    assert len(made) == 1
 
 
 def test_code_in_a_pickle_does_not_run(tmp_path: Path, gate: PickleGate) -> None:
