@@ -96,12 +96,12 @@ class HistoryIndex:
         where, total = " AND ".join(parts), None  # our own words; what was typed travels in values
         if cursor is None:
             count = f"SELECT count(*) FROM pictures p WHERE {where}"  # noqa: S608
-            total = int(self.store.rows(count, values)[0][0])
+            total = int(self.store.rows(count, *values)[0][0])
         else:
             where += " AND (p.created, p.number) < (?, ?)"
             values += _place(cursor)
         stretch = f"SELECT * FROM described p WHERE {where} ORDER BY p.created DESC, p.number DESC LIMIT ?"  # noqa: S608
-        rows = self.store.rows(stretch, [*values, limit + 1])
+        rows = self.store.rows(stretch, *values, limit + 1)
         pictures = [picture_from_row(row) for row in rows[:limit]]
         return HistoryPage(pictures, pictures[-1].cursor if len(rows) > limit else None, total)
 
@@ -121,7 +121,8 @@ class HistoryIndex:
         """
         rows = self.store.rows(
             "SELECT * FROM described WHERE owner = ? AND id IN (SELECT value FROM json_each(?))",
-            (owner, json.dumps(list(ids))),
+            owner,
+            json.dumps(list(ids)),
         )
         found = {row["id"]: picture_from_row(row) for row in rows}
         if any(picture_id not in found for picture_id in ids):
@@ -130,12 +131,12 @@ class HistoryIndex:
 
     def find(self, picture_id: str) -> HistoryPicture | None:
         """A picture of any owner; who asks for it has to check whose it is."""
-        rows = self.store.rows("SELECT * FROM described WHERE id = ?", (picture_id,))
+        rows = self.store.rows("SELECT * FROM described WHERE id = ?", picture_id)
         return picture_from_row(rows[0]) if rows else None
 
     def in_bin(self, owner: str) -> list[HistoryPicture]:
         """All the owner's pictures that wait in the bin."""
-        rows = self.store.rows("SELECT * FROM described WHERE owner = ? AND binned IS NOT NULL", (owner,))
+        rows = self.store.rows("SELECT * FROM described WHERE owner = ? AND binned IS NOT NULL", owner)
         return [picture_from_row(row) for row in rows]
 
     def paths(self) -> dict[str, str]:
@@ -148,7 +149,11 @@ class HistoryIndex:
             "SELECT p.*, max(p.number) FROM sources s CROSS JOIN described p ON p.digest = s.digest "
             "WHERE s.picture = ? AND p.owner = ? AND (p.created, p.number) < (?, ?) "
             "GROUP BY p.digest ORDER BY p.number LIMIT ?",
-            (picture.number, picture.owner, picture.created, picture.number, MAX_RELATIVES),
+            picture.number,
+            picture.owner,
+            picture.created,
+            picture.number,
+            MAX_RELATIVES,
         )
         return [picture_from_row(row) for row in rows]
 
@@ -158,13 +163,17 @@ class HistoryIndex:
             "SELECT p.* FROM sources s CROSS JOIN described p ON p.number = s.picture "
             "WHERE s.digest = ? AND p.owner = ? AND (p.created, p.number) > (?, ?) "
             "ORDER BY p.created, p.number LIMIT ?",
-            (picture.digest, picture.owner, picture.created, picture.number, MAX_RELATIVES),
+            picture.digest,
+            picture.owner,
+            picture.created,
+            picture.number,
+            MAX_RELATIVES,
         )
         return [picture_from_row(row) for row in rows]
 
     def tags(self, picture: HistoryPicture) -> tuple[str, ...]:
         """Tags of one picture, in order of the alphabet."""
-        rows = self.store.rows("SELECT tag FROM tags WHERE picture = ? ORDER BY tag", (picture.number,))
+        rows = self.store.rows("SELECT tag FROM tags WHERE picture = ? ORDER BY tag", picture.number)
         return tuple(row[0] for row in rows)
 
     def all_tags(self, owner: str) -> dict[str, int]:
@@ -172,7 +181,7 @@ class HistoryIndex:
         rows = self.store.rows(
             "SELECT t.tag, count(*) FROM tags t JOIN pictures p ON p.number = t.picture "
             "WHERE p.owner = ? AND p.binned IS NULL GROUP BY t.tag ORDER BY count(*) DESC, t.tag LIMIT 500",
-            (owner,),
+            owner,
         )
         return {row[0]: row[1] for row in rows}
 

@@ -2,13 +2,11 @@
 
 import logging
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from modules.exceptions import StorageError
+from modules.imaging.sqlite_file import SqliteFile, open_sqlite
 
 __all__ = ["VERSION", "HistoryStore"]
 
@@ -59,8 +57,8 @@ _MIGRATIONS = (_FIRST,)  # what leads from version n to n + 1; never change one,
 VERSION = len(_MIGRATIONS)
 
 
-class HistoryStore:
-    """One SQLite connection shared by threads, one transaction at a time.
+class HistoryStore(SqliteFile):
+    """The history's file.
 
     A damaged file is laid aside and begun anew: everything in it but stars and tags can be read from
     the pictures again.
@@ -73,33 +71,14 @@ class HistoryStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.RLock()
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = _open(path)
+            connection = _open(path)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and not path.is_file():
                 raise StorageError(path, f"The history cannot be opened: {error}.") from error
             _lay_aside(path, error)
-            self._connection = _open(path)
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the write lock; commit at the end, roll back when the body raises."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        """Run a query and return all its rows."""
-        with self._lock:
-            return self._connection.execute(sql, values).fetchall()
+            connection = _open(path)
+        super().__init__(connection)
 
     @property
     def is_complete(self) -> bool:
@@ -111,18 +90,10 @@ class HistoryStore:
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO marks VALUES ('complete', ?)", (str(int(time.time())),))
 
-    def close(self) -> None:
-        """Close the file; the object is of no use afterwards."""
-        with self._lock:
-            self._connection.close()
-
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+    connection = open_sqlite(path, synchronous="NORMAL")  # the pictures themselves are safe on disk
     try:
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # the pictures themselves are safe on disk
         connection.execute("PRAGMA cache_size=-32000")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:

@@ -2,13 +2,11 @@
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from modules.domain.job import JobKind, JobState, ResultImage
+from modules.imaging.sqlite_file import SqliteFile, open_sqlite
 
 __all__ = ["Job", "JobStore", "OwnedImage", "job_from_row", "owned_image_from_row"]
 
@@ -134,44 +132,13 @@ def owned_image_from_row(row: sqlite3.Row) -> OwnedImage:
     return OwnedImage(image, row["job_id"], row["owner"])
 
 
-class JobStore:
-    """One SQLite connection shared by threads, one transaction at a time.
-
-    WAL lets readers of other processes go on; ``synchronous=FULL`` keeps what was acknowledged
-    even when the power fails.
-    """
+class JobStore(SqliteFile):
+    """The queue's file; what was acknowledged is kept even when the power fails."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
+        super().__init__(open_sqlite(path, synchronous="FULL"))
         self._connection.executescript(_SCHEMA)
         self._upgrade()
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the write lock; commit at the end, roll back when the body raises."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """Run a query and return all its rows."""
-        with self._lock:
-            return self._connection.execute(sql, values).fetchall()
-
-    def close(self) -> None:
-        """Close the file; the object is of no use afterwards."""
-        with self._lock:
-            self._connection.close()
 
     def _upgrade(self) -> None:
         """Add what a file of an earlier version lacks."""

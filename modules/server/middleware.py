@@ -1,8 +1,8 @@
 """The one outermost gate: pure ASGI, before routing, before any body is parsed. Deny by default.
 
-Order: host, size, origin, credentials (a preflight, which carries none, is answered before them). The limit on
-wrong attempts belongs to the credentials. It knows no routes; what is not in the literal list below needs a
-caller that proved who he is, also for routes that an extension or Gradio adds later.
+Order: host, size, origin, credentials (a preflight, which carries none, is answered before them). The limit
+on wrong attempts belongs to the credentials. It knows no routes; what is not in the literal list below needs
+a caller that proved who he is, also for routes that an extension or Gradio adds later.
 """
 
 import time

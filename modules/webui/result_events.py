@@ -9,10 +9,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from modules.domain.infotext import parse_infotext
 from modules.domain.job import ResultImage
 from modules.domain.request import GenerationRequest
 from modules.exceptions import RequestError, WebuiError
+from modules.history.facts import read_facts
 from modules.imaging.archive import write_archive
 from modules.imaging.decode import load_image
 from modules.imaging.filenames import NameFacts
@@ -156,44 +156,37 @@ class ResultEvents:
 
 
 def _facts(image: ResultImage, owner: str, *, seeds: tuple[int, ...] = ()) -> NameFacts:
-    found = parse_infotext(image.infotext)
+    found = read_facts(image.infotext)
     return NameFacts(
         now=datetime.now().astimezone(),
         seed=image.seed,
         all_seeds=seeds or (image.seed,),
-        steps=int(_number(found.get("Steps"))),
-        cfg_scale=_number(found.get("CFG scale")),
+        steps=int(found.steps or 0),
+        cfg_scale=found.cfg_scale or 0.0,
         width=image.width,
         height=image.height,
-        sampler=str(found.get("Sampler", "")),
-        scheduler=str(found.get("Schedule type", "")),
-        model_hash=str(found.get("Model hash", "")),
-        model_name=str(found.get("Model", "")),
-        prompt=str(found.get("Prompt", "")),
-        negative_prompt=str(found.get("Negative prompt", "")),
+        sampler=found.sampler,
+        scheduler=found.scheduler,
+        model_hash=found.model_hash,
+        model_name=found.model,
+        prompt=found.prompt,
+        negative_prompt=found.negative_prompt,
         user=owner,
     )
 
 
 def _log_line(image: ResultImage, name: str) -> LogLine:
-    found = parse_infotext(image.infotext)
+    found = read_facts(image.infotext)
     return LogLine(
-        prompt=str(found.get("Prompt", "")),
+        prompt=found.prompt,
         seed=image.seed,
         width=image.width,
         height=image.height,
-        sampler=str(found.get("Sampler", "")),
-        cfgs=_number(found.get("CFG scale")),
-        steps=int(_number(found.get("Steps"))),
+        sampler=found.sampler,
+        cfgs=found.cfg_scale or 0.0,
+        steps=int(found.steps or 0),
         filename=name,
-        negative_prompt=str(found.get("Negative prompt", "")),
-        sd_model_name=str(found.get("Model", "")),
-        sd_model_hash=str(found.get("Model hash", "")),
+        negative_prompt=found.negative_prompt,
+        sd_model_name=found.model,
+        sd_model_hash=found.model_hash,
     )
-
-
-def _number(value: object) -> float:
-    try:
-        return float(str(value))
-    except ValueError:
-        return 0.0
