@@ -89,3 +89,27 @@ def test_a_wrong_value_is_told_beside_its_setting(page: Page) -> None:
     expect(row.locator(".field-error")).to_be_visible()
     row.locator("input[type=number]").fill("80")
     expect(row.locator(".field-error")).to_have_count(0)
+
+
+def test_a_finished_job_is_told_where_nobody_looks(page: Page) -> None:
+    studio = Studio(page)
+    studio.page.evaluate(
+        """() => {
+            window.told = [];
+            window.Notification = class {
+                static permission = 'granted';
+                static requestPermission() { return Promise.resolve('granted'); }
+                constructor(title, { body }) { window.told.push(body); }
+            };
+        }"""
+    )
+    studio.picture_of_new_job()
+    studio.page.locator("#page_menu_button").click()
+    studio.page.get_by_label("Tell me when a job is done").check()
+    studio.page.keyboard.press("Escape")
+    studio.picture_of_new_job()
+    assert studio.page.evaluate("window.told") == []  # somebody looks
+    studio.page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    studio.generate()
+    studio.page.wait_for_function("window.told.length")
+    assert studio.page.evaluate("window.told") == ["Your picture is ready."]

@@ -38,6 +38,7 @@ const fill = async () => {
   const tab = studio.activeTab();
   const item = (label, act, hint) => studio.make('button', { type: 'button', onclick: () => { menu.hidePopover(); act(); } }, label, hint ? studio.make('kbd', { translate: 'no' }, hint) : null);
   const compact = studio.make('input', { type: 'checkbox', checked: isCompact(), onchange: (event) => setCompact(event.target.checked) });
+  const notify = studio.make('input', { type: 'checkbox', checked: studio.notify.isOn(), onchange: (event) => studio.notify.set(event.target.checked) });
   const keep = async () => {
     await studio.attempt(async () => { await studio.form.keepAsDefaults(tab); studio.say(studio.text('This form is what everybody’s {0} begins with now.', tab)); });
   };
@@ -46,6 +47,7 @@ const fill = async () => {
   };
   menu.replaceChildren(...[
     studio.make('label', {}, studio.text('Compact layout'), compact),
+    studio.notify.isPossible() ? studio.make('label', {}, studio.text('Tell me when a job is done'), notify) : null,
     item(studio.text('Keys'), showKeys, '?'),
     ...(tab ? [
       studio.make('hr'),
@@ -54,7 +56,7 @@ const fill = async () => {
       item(studio.text('Reset this form'), () => studio.press(`${tab}_reset_form`)),
       ...(editable ? [item(studio.text('Let this form be the default'), keep), item(studio.text('Forget the changed default'), drop)] : []),
     ] : []),
-  ]);
+  ].filter(Boolean));
 };
 document.addEventListener('click', async (event) => {
   const button = event.target.closest?.('#page_menu_button');
