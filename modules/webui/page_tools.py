@@ -1,7 +1,11 @@
 """Tools around the forms: queue, styles editor, cards of models, memory of the forms, and the page's menu."""
 
+import platform
+from importlib.metadata import version
+
 import gradio as gr
 
+from modules.generation.parameters import VERSION
 from modules.settings.ui_config import UiConfig
 from modules.webui.assets import asset_text
 from modules.webui.form_defaults import apply_form_limits
@@ -42,10 +46,17 @@ def add_page_tools(kit: PageKit) -> None:
                 padding=False,
                 apply_default_css=False,
             )
+    footer = asset_text("footer.html").replace("VERSIONS", _versions())
+    gr.HTML(footer, elem_id="footer", padding=False, apply_default_css=False)
     _wire_styles(kit, styles_changed)
     add_interrogation(kit)
     add_queue(kit)
     add_form_memory(kit)
+
+
+def _versions() -> str:
+    numbers = {"Python": platform.python_version(), **{name: version(name) for name in ("torch", "gradio")}}
+    return " · ".join([VERSION, *(f"{name} {number}" for name, number in numbers.items())])
 
 
 def _wire_styles(kit: PageKit, changed: gr.Button) -> None:

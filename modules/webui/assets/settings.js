@@ -67,6 +67,7 @@ const build = ({ settings, editable }) => {
     addRow(setting, sections.get(setting.section));
   }
   root.dataset.state = 'ready';
+  $('.settings-actions').hidden = !editable;
   if (!editable) note.textContent = studio.text('Only an administrator can change settings.');
 };
 const filter = () => {
@@ -109,6 +110,11 @@ apply.onclick = async () => {
   } finally {
     apply.disabled = ![...fields.values()].some(differs);
   }
+};
+
+$('#sett_unload_sd_model').onclick = async () => {
+  const answer = await fetch('sdapi/v1/unload-checkpoint', { method: 'POST' }).catch(() => null);
+  note.textContent = answer?.ok ? studio.text('The next job loads what it needs.') : studio.text('The server does not answer; nothing was changed.');
 };
 
 const load = async () => {

@@ -31,3 +31,15 @@ const previewScale = () => {
 document.addEventListener('input', (event) => { if (event.target.closest?.('[id$="_scale"]')) previewScale(); });
 document.addEventListener('studio-picture-changed', previewScale);
 document.addEventListener('click', () => setTimeout(previewScale));
+
+/** Beside "Hires. fix": the size that the second pass makes of the first. */
+const showHiresSize = ({ detail: tab }) => {
+  const head = document.querySelector(`#${tab}_hr > .label-wrap > span`);
+  if (!head) return;
+  const value = (key) => Number(studio.form.value(tab, key)) || 0;
+  const width = value('width'), height = value('height'), x = value('hr_resize_x'), y = value('hr_resize_y'), scale = value('hr_scale');
+  const size = x && y ? [x, y] : x ? [x, Math.floor(x * height / width)] : y ? [Math.floor(y * width / height), y] : [Math.floor(width * scale), Math.floor(height * scale)];
+  const place = head.querySelector('.hires-size') || head.appendChild(studio.make('small', { class: 'hires-size' }));
+  place.textContent = studio.form.value(tab, 'hr') === true ? studio.text('From {0}×{1} to {2}×{3}', width, height, ...size) : '';
+};
+document.addEventListener('studio-form', showHiresSize);
