@@ -9,7 +9,8 @@ import importlib.util
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from modules.checkpoints.reader import read_header
-from modules.exceptions import CheckpointError, NotFoundError
+from modules.exceptions import CheckpointError, DeviceMemoryError, NotFoundError
 from modules.imaging.resize import ResizeMode, resize_image
 
 __all__ = ["CAPTIONER", "RANKER", "TAGGER", "Describer", "Describers"]
@@ -123,8 +124,7 @@ class Describers:
             NotFoundError: the network is not installed.
             CheckpointError: its files cannot be used.
         """
-        with self._lock, torch.no_grad():
-            network: Any = self._network(CAPTIONER)
+        with self._in_use(CAPTIONER) as network:
             tokenizer = self._tokenizer()
             side = int(network.config.vision_config.image_size)
             pixels = _pixels(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
@@ -136,7 +136,7 @@ class Describers:
                 do_sample=False,
                 num_beams=beams,
                 min_length=min(least, most),
-                max_length=most,
+                max_length=max(most, lead.shape[1]),  # one word at least
             )
             text: str = tokenizer.decode(tokens[0].tolist(), skip_special_tokens=True)
         return text.removeprefix(LEAD.strip()).strip()
@@ -147,8 +147,7 @@ class Describers:
         Raises:
             NotFoundError, CheckpointError: as :meth:`caption`.
         """
-        with self._lock, torch.no_grad():
-            network: Any = self._network(RANKER)
+        with self._in_use(RANKER) as network:
             side = int(network.config.vision_config.image_size)
             square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
             pixels = _normalised(_pixels(square), CLIP_MEAN, CLIP_STD).to(self._device)
@@ -163,8 +162,7 @@ class Describers:
         Raises:
             NotFoundError, CheckpointError: as :meth:`caption`.
         """
-        with self._lock, torch.no_grad():
-            network: Any = self._network(RANKER)
+        with self._in_use(RANKER) as network:
             parts = []
             for rows in tokens.split(ROWS):
                 states = network.text_model(input_ids=rows.to(self._device))
@@ -177,16 +175,28 @@ class Describers:
         Raises:
             NotFoundError, CheckpointError: as :meth:`caption`.
         """
-        with self._lock, torch.no_grad():
-            network: Any = self._network(TAGGER)
-            scaling = self._read_json(TAGGER, "preprocessor_config.json", optional=True)
+        with self._in_use(TAGGER) as network:
+            scaling = self._scaling()
             side = _side(scaling) or int(getattr(network.config, "image_size", 512))
             pixels = _pixels(resize_image(ResizeMode.FILL, image.convert("RGB"), side, side))
             if scaling.get("do_normalize"):
-                pixels = _normalised(pixels, scaling["image_mean"], scaling["image_std"])
+                pixels = _normalised(pixels, _triple(scaling, "image_mean"), _triple(scaling, "image_std"))
             logits = network(pixel_values=pixels.to(self._device)).logits
             chances = torch.sigmoid(logits[0].float()).tolist()
             return {network.config.id2label[place]: chance for place, chance in enumerate(chances)}
+
+    @contextmanager
+    def _in_use(self, describer: Describer) -> Iterator[Any]:
+        """The network, for this thread alone; what it cannot work with is the fault of its folder."""
+        with self._lock, torch.no_grad():
+            network = self._network(describer)
+            try:
+                yield network
+            except torch.OutOfMemoryError as error:
+                raise DeviceMemoryError(f"{describer.name} does not fit into the device's memory.") from error
+            except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+                path = self._models / describer.folder / "config.json"
+                raise CheckpointError(path, "does not fit the other files of its folder") from error
 
     def _network(self, describer: Describer) -> nn.Module:
         missing = self.missing(describer)
@@ -206,9 +216,10 @@ class Describers:
         except Exception as error:  # the library raises no other class
             raise CheckpointError(path, "is no tokenizer") from error
 
-    def _read_json(self, describer: Describer, name: str, *, optional: bool) -> Mapping[str, Any]:
-        path = self._models / describer.folder / name
-        if optional and not path.is_file():
+    def _scaling(self) -> Mapping[str, Any]:
+        """How the tagging model wants its pictures; empty where its folder does not say."""
+        path = self._models / TAGGER.folder / "preprocessor_config.json"
+        if not path.is_file():
             return {}
         try:
             tree = json.loads(path.read_text(encoding="utf-8"))
@@ -251,6 +262,18 @@ def _normalised(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...])
 
 def _unit(features: Tensor) -> Tensor:
     return torch.nn.functional.normalize(features.float(), dim=-1).cpu()
+
+
+def _triple(scaling: Mapping[str, Any], key: str) -> tuple[float, ...]:
+    """One number a colour, as a classifier's folder says; a half where it does not say."""
+    values = scaling.get(key)
+    if (
+        isinstance(values, list)
+        and len(values) == 3
+        and all(isinstance(each, int | float) for each in values)
+    ):
+        return tuple(float(each) for each in values)
+    return (0.5, 0.5, 0.5)
 
 
 def _side(scaling: Mapping[str, Any]) -> int:

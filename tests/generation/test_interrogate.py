@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from modules.checkpoints.describers import LEAD, Describers
+from modules.checkpoints.describers import LEAD, TAGGER, Describers
 from modules.exceptions import CheckpointError, NotFoundError
 from modules.generation.interrogate import Interrogator
 from modules.settings.options import Settings
-from tests.checkpoints.tiny_describers import write_captioner, write_ranker, write_tagger
+from tests.checkpoints.tiny_describers import LABELS, write_captioner, write_ranker, write_tagger
 
 PICTURE = Image.linear_gradient("L").resize((70, 40))
 SHORT = Settings().overridden({"interrogate_clip_min_length": 8, "interrogate_clip_max_length": 12})
@@ -83,6 +83,36 @@ def test_tags_are_written_as_the_settings_want(models: Path, changes: dict[str, 
     settings = Settings().overridden(changes)
     for name in ("deepdanbooru", "DeepBooru"):
         assert interrogator(models).describe(PICTURE, name, settings) == words
+
+
+@pytest.mark.parametrize(
+    ("scaling", "shape"),
+    [
+        (
+            '{"size": {"height": 32, "width": 32}, "do_normalize": true, "image_mean": [0, 0, 0]}',
+            (1, 3, 32, 32),
+        ),
+        ('{"size": 48}', (1, 3, 48, 48)),
+        ('{"size": "large", "do_normalize": true, "image_std": "none"}', (1, 3, 32, 32)),
+    ],
+)
+def test_a_tagging_model_gets_pictures_as_its_folder_says(
+    tmp_path: Path, scaling: str, shape: tuple[int, ...]
+) -> None:
+    write_tagger(tmp_path)
+    (tmp_path / "deepdanbooru" / "preprocessor_config.json").write_text(scaling)
+    seen: list[torch.Size] = []
+    describers = Describers(tmp_path, torch.device("cpu"))
+    network = describers._network(TAGGER)
+    network.register_forward_pre_hook(
+        lambda _module, _given, named: seen.append(named["pixel_values"].shape), with_kwargs=True
+    )
+    if shape[2] == 32:
+        assert set(describers.tags(PICTURE)) == set(LABELS)
+    else:
+        with pytest.raises(CheckpointError, match=r"config\.json"):  # this network takes one size only
+            describers.tags(PICTURE)
+    assert seen == [shape]
 
 
 def test_what_is_missing_is_said_with_its_place(tmp_path: Path) -> None:
