@@ -45,6 +45,8 @@ from modules.server.startup import StartupTimes
 from modules.services import Services
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
+from modules.training.finetuning.job import TrainingJobs
+from modules.training.finetuning.opening import TrainingRoom
 from modules.webui.mount import mount
 
 __all__ = ["create_services", "run"]
@@ -118,10 +120,12 @@ def create_services(options: LaunchOptions) -> Services:
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), StepPreviews(models, previewer))
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
     plugins = PluginManager(folders.extensions, lambda: settings.current)
+    training = _training(TrainingRoom(folders, catalog, embeddings, runtime), jobs, models, networks)
     runner = Runner(
         jobs,
         engine,
         Preparer(catalogs, room, writer, kit, plugins, interrogator),
+        training.run,
         warm_up=lambda: _load_first_model(settings, catalogs, models, previewer),
     )
     return Services(
@@ -141,6 +145,7 @@ def create_services(options: LaunchOptions) -> Services:
         models=models,
         estimator=estimator,
         plugins=plugins,
+        training=training,
         runner=runner,
     )
 
@@ -213,6 +218,21 @@ def _load_first_model(
     if catalogs.models.checkpoints():
         request = freeze_request(GenerationRequest(), settings.current)
         previewer.prepare(models.use(resolve(request, catalogs).model))
+
+
+def _training(
+    room: TrainingRoom, jobs: JobService, models: ModelPool, networks: NetworkCatalog
+) -> TrainingJobs:
+    """What teaches models; on a GPU the models that make pictures leave its memory first."""
+
+    def look_again() -> None:
+        room.catalog.refresh()
+        networks.refresh()
+        room.embeddings.refresh()
+
+    on_gpu = room.runtime.device.type != "cpu"
+    make_room = models.unload if on_gpu else lambda: None
+    return TrainingJobs(room, jobs, room.folders.data / "training", make_room=make_room, on_result=look_again)
 
 
 def _make_folders(folders: Folders) -> None:

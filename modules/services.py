@@ -20,6 +20,7 @@ from modules.jobs.service import JobService
 from modules.plugins.manager import PluginManager
 from modules.settings.launch import LaunchOptions
 from modules.settings.store import SettingsStore
+from modules.training.finetuning.job import TrainingJobs
 
 __all__ = ["Services", "catalogs_of"]
 
@@ -45,6 +46,7 @@ class Services:
         models: checkpoints in memory.
         estimator: foresees what a job will need.
         plugins: extensions, and with them all scripts.
+        training: what is being taught to models.
         runner: the engine thread that works off the queue.
     """
 
@@ -64,6 +66,7 @@ class Services:
     models: ModelPool
     estimator: Estimator
     plugins: PluginManager
+    training: TrainingJobs
     runner: Runner
 
 

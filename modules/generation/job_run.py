@@ -48,6 +48,8 @@ class _Progress:
 class JobRun:
     """Works off a job's pictures batch by batch; the engine calls back as their listener."""
 
+    occupies = True
+
     def __init__(self, job: Job, work: Work, kit: RunKit) -> None:
         self.job_id = job.id
         self.owner = job.owner
@@ -91,8 +93,8 @@ class JobRun:
         finally:
             self._advancing = False
 
-    def steer(self) -> None:
-        """Do what the owner wants of the job: pause, cancel. The rest happens at step ends."""
+    def steer(self) -> bool:
+        """Do what the owner wants of the job: pause, cancel. The rest happens at step ends, in the engine."""
         self._control = self._kit.jobs.wants(self.job_id)
         for task in self._running:
             task.paused = self._control.pause
@@ -100,6 +102,7 @@ class JobRun:
             self._finish(JobState.CANCELLED)
         elif self._control.interrupt and self._control.pause:
             self._finish(JobState.DONE)
+        return False
 
     def abandon(self) -> None:
         """Take the images out of the engine without ending the job (server shutdown)."""

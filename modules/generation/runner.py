@@ -9,11 +9,10 @@ from modules.domain.job import JobKind
 from modules.exceptions import WebuiError
 from modules.generation.engine import Engine
 from modules.generation.failures import failed
-from modules.generation.job_run import JobRun
 from modules.jobs.queue import Job
 from modules.jobs.service import JobService
 
-__all__ = ["Runner"]
+__all__ = ["Run", "Runner"]
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +21,37 @@ IDLE_WAIT = 0.5  # seconds until a stop is noticed when nothing is to be done
 PAUSED_WAIT = 0.05  # seconds between looks when all images hold still
 
 
-class TrainingWork(Protocol):
-    """Runs one training job to its end, in the runner's thread."""
+class Run(Protocol):
+    """A job on the device: one that makes pictures, or one that trains.
 
-    def __call__(self, job: Job, jobs: JobService, stopping: threading.Event) -> None:
-        """Train; report to ``jobs``; return when done or when ``stopping`` is set."""
+    Attributes:
+        job_id, owner: of the job.
+        is_suspect: whether the server died over it; it then works alone until it has got on.
+        ended: whether nothing more will happen.
+        occupies: whether its owner's next job waits for its end.
+    """
+
+    job_id: str
+    owner: str
+    is_suspect: bool
+    ended: bool
+    occupies: bool
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its owner holds it back."""
+        ...
+
+    def advance(self) -> None:
+        """Begin."""
+        ...
+
+    def steer(self) -> bool:
+        """Do what the owner wants of the job, and work that is not the engine's; whether there was any."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go of the job without ending it (server shutdown)."""
         ...
 
 
@@ -35,7 +60,7 @@ class Runner:
 
     Args:
         prepare: turns a claimed job into a run (resolves, raises WebuiError when it cannot be done).
-        train: what to do with training jobs, None when training is not available.
+        train: the same for training jobs.
         warm_up: run once in the engine's thread before the first job; its failure is only logged.
     """
 
@@ -43,8 +68,8 @@ class Runner:
         self,
         jobs: JobService,
         engine: Engine,
-        prepare: Callable[[Job], JobRun],
-        train: TrainingWork | None = None,
+        prepare: Callable[[Job], Run],
+        train: Callable[[Job], Run],
         *,
         warm_up: Callable[[], None] = lambda: None,
     ) -> None:
@@ -53,8 +78,8 @@ class Runner:
         self._prepare = prepare
         self._train = train
         self._warm_up = warm_up
-        self._runs: list[JobRun] = []
-        self._waiting: JobRun | None = None
+        self._runs: list[Run] = []
+        self._waiting: Run | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
 
@@ -77,9 +102,8 @@ class Runner:
             log.warning("the first model cannot be loaded: %s", error)
         while not self._stopping.is_set():
             self._admit()
-            for run in tuple(self._runs):
-                run.steer()
-            busy = self._engine.tick()
+            worked = [run.steer() for run in tuple(self._runs)]
+            busy = self._engine.tick() or any(worked)
             self._runs = [run for run in self._runs if not run.ended]
             if not busy and self._runs:
                 self._stopping.wait(PAUSED_WAIT)
@@ -96,7 +120,7 @@ class Runner:
             return
         if len(self._runs) >= MAX_RUNS:
             return
-        busy = {run.owner for run in self._runs}
+        busy = {run.owner for run in self._runs if run.occupies}
         job = self._jobs.claim(0.0 if self._runs else IDLE_WAIT, skip_owners=busy)
         if job is None:
             return
@@ -109,23 +133,15 @@ class Runner:
         else:
             self._begin(run)
 
-    def _begin(self, run: JobRun) -> None:
+    def _begin(self, run: Run) -> None:
         self._runs.append(run)
         run.advance()
 
-    def _prepared(self, job: Job) -> JobRun | None:
+    def _prepared(self, job: Job) -> Run | None:
         try:
-            if job.kind is JobKind.TRAIN:
-                self._run_training(job)
-                return None
             self._jobs.report(job.id, text="Preparing")
-            return self._prepare(job)
+            return (self._train if job.kind is JobKind.TRAIN else self._prepare)(job)
         except Exception as error:  # the boundary: a job that cannot start ends, the queue goes on
             log.warning("job %s cannot start: %s", job.id, error, exc_info=not isinstance(error, WebuiError))
             self._jobs.finish(job.id, failed(error))
             return None
-
-    def _run_training(self, job: Job) -> None:
-        if self._train is None:
-            raise WebuiError("training is not available in this server")
-        self._train(job, self._jobs, self._stopping)

@@ -187,13 +187,18 @@ class JobQueue:
             ranks = [row["rank"] for row in rows if row["id"] in moving]
             db.executemany("UPDATE jobs SET rank = ? WHERE id = ?", zip(ranks, moving, strict=True))
 
+    def forgive(self, job_id: str) -> None:
+        """Forget the crashes of a job that has got on since."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE jobs SET crashes = 0 WHERE id = ? AND crashes > 0", (job_id,))
+
     def add_images(self, job_id: str, *images: ResultImage) -> None:
         """Record a finished picture and its masks; what was recorded before for the same place is replaced.
 
         A job that gets on is not to blame for earlier crashes: they are forgotten.
         """
+        self.forgive(job_id)
         with self._store.transaction() as db:
-            db.execute("UPDATE jobs SET crashes = 0 WHERE id = ? AND crashes > 0", (job_id,))
             for place in {image.index for image in images}:
                 db.execute("DELETE FROM images WHERE job_id = ? AND place = ?", (job_id, place))
             db.executemany(

@@ -95,6 +95,14 @@ class JobService:
                 self._costs[job_id] = cost
         return job_id
 
+    def payload(self, job_id: str) -> str:
+        """The frozen request or recipe of a job, as JSON text.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        return self._queue.job(job_id).payload
+
     def submit_training(self, payload: str, owner: str) -> str:
         """Queue a training run; ``payload`` is its frozen configuration as JSON text.
 
@@ -333,6 +341,10 @@ class JobService:
         if self._queue.finish(job_id, outcome):
             self._show_end(job_id)
         self._work.set()  # its owner's next job may start now
+
+    def forgive(self, job_id: str) -> None:
+        """Forget the crashes of a job that has got on since and is kept so."""
+        self._queue.forgive(job_id)
 
     def hold(self, job_ids: Sequence[str]) -> None:
         """Note whose work is being done now; if the server dies over it, they are suspected."""

@@ -37,6 +37,8 @@ from modules.server.app import create_app
 from modules.services import Services
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
+from modules.training.finetuning.job import TrainingJobs
+from modules.training.finetuning.opening import TrainingRoom
 from tests.server.doors import knock, make_access
 from tests.stub_runner import StubRunner
 
@@ -131,6 +133,11 @@ def open_studio(
         models=cast("Any", models),
         estimator=Estimator(cast("Any", models), SpeedLog(folders.data / "speeds.json")),
         plugins=PluginManager(folders.extensions),
+        training=TrainingJobs(
+            TrainingRoom(folders, catalog, EmbeddingCatalog((folders.embeddings,), catalog.store), runtime),
+            jobs,
+            folders.data / "training",
+        ),
         runner=cast("Any", runner),
     )
     studio = Studio(services, runner, make_access(root, **{"api_open": True, **access}))

@@ -32,6 +32,8 @@ from modules.plugins.manager import PluginManager
 from modules.runtime.device import Runtime
 from modules.settings.launch import Folders, LaunchOptions
 from modules.settings.store import SettingsStore
+from modules.training.finetuning.job import TrainingJobs
+from modules.training.finetuning.opening import TrainingRoom
 
 if TYPE_CHECKING:
     from modules.services import Services
@@ -123,6 +125,16 @@ def fake_services(root: Path) -> "Services":
         history=history,
         blobs=MemoryBlobs(),
         plugins=PluginManager(folders.extensions),
+        training=TrainingJobs(
+            TrainingRoom(
+                folders,
+                cast("ModelCatalog", FakeCatalog()),
+                EmbeddingCatalog((folders.embeddings,), store),
+                runtime,
+            ),
+            jobs,
+            folders.data / "training",
+        ),
     )
     return cast("Services", services)
 

@@ -12,6 +12,7 @@ from modules.checkpoints.files import CheckpointFile
 from modules.checkpoints.loader import detect_checkpoint, load_model
 from modules.checkpoints.model import LoadedModel
 from modules.exceptions import TrainingError
+from modules.families.detect import DetectedModel
 from modules.families.family import Family
 from modules.runtime.device import Runtime, free_memory
 from modules.settings.launch import Folders
@@ -46,12 +47,13 @@ class TrainingRoom:
     embeddings: EmbeddingCatalog
     runtime: Runtime
 
-    def check(self, recipe: FineTuneRecipe, *, is_new: bool = True) -> PictureSet:
+    def check(self, recipe: FineTuneRecipe, *, is_new: bool = True, memory: bool = True) -> PictureSet:
         """Look for everything that would make a run fail, without loading a model.
 
         Args:
             recipe: what is to be done.
             is_new: whether the name must be free.
+            memory: whether the memory that is free now matters.
 
         Raises:
             NotFoundError: there is no such checkpoint.
@@ -63,6 +65,11 @@ class TrainingRoom:
         file = self._file(recipe)
         detected = detect_checkpoint(file)
         _check_family(detected.family, file.name)
+        if memory:
+            self._check_memory(recipe, detected)
+        return found
+
+    def _check_memory(self, recipe: FineTuneRecipe, detected: DetectedModel) -> None:
         resolution = recipe.data.resolution or detected.family.native_size
         need = foresee(detected, recipe, resolution=resolution, half=self._half(recipe))
         free = free_memory(self.runtime.device)
@@ -71,7 +78,6 @@ class TrainingRoom:
                 f"Too little memory: about {need.total / _GIB:.1f} GiB are needed, {free / _GIB:.1f} GiB are "
                 "free. Switch gradient checkpointing on, or choose a smaller batch, resolution or rank."
             )
-        return found
 
     def open(self, recipe: FineTuneRecipe, folder: Path) -> FineTuning:
         """Load the model and make the run ready; it goes on where ``folder`` has a state of it.

@@ -8,7 +8,6 @@ Content = Mapping[str, object]
 
 PRESETS: Mapping[str, Content] = {
     "Embedded model, processor": {
-        "data": {"flip": True},
         "optimisation": {"steps": 400, "batch": 4, "learning_rate": 1e-3, "snr_gamma": 5.0},
         "lora": {"rank": 8, "text_encoder": True},
         "samples": {"cfg_scale": 4.0},

@@ -89,7 +89,7 @@ class FineTuning:
         self.pictures = pictures
         self.folder = folder
         self.result = result
-        self._model, self._trainee = model, trainee
+        self.model, self._trainee = model, trainee
         self._choice = recipe.data.model_copy(update={"caption_dropout": recipe.caption_dropout})
         self._resolution = recipe.data.resolution or model.native_size
         self._started = _started(folder, recipe)
@@ -99,7 +99,7 @@ class FineTuning:
         # torch's fused attention is slow in bfloat16 on CPUs
         self._attention: AttentionKind = "sliced" if self._half and not on_gpu else model.runtime.attention
         word: TaughtWord | None = trainee if _is_word(trainee) else None  # type: ignore[assignment]
-        self._texts = CaptionEncoder(model, learning.clip_skip, trainee.changes_text, word)
+        self.texts = CaptionEncoder(model, learning.clip_skip, trainee.changes_text, word)
         self._signal = model.schedule.alphas_cumprod.float()
         self._batches = Batches((), learning.batch, learning.seed)
         self._prior: Batches | None = None
@@ -114,7 +114,7 @@ class FineTuning:
     def notes(self) -> tuple[str, ...]:
         """What deserves attention, one sentence each."""
         captions = [first_caption(picture.caption, self.recipe.word) for picture in self.pictures.pictures]
-        cut = self._texts.too_long(captions)
+        cut = self.texts.too_long(captions)
         told = (f"{len(cut)} captions are longer than 225 tokens; their ends are not learnt.",) if cut else ()
         return (*self.pictures.notes, *told)
 
@@ -131,7 +131,7 @@ class FineTuning:
         if not self.trainer.resume(from_step) and from_step is not None:
             raise TrainingError(f"No state of step {from_step} was kept in {self.folder}.")
         if self.recipe.optimisation.checkpointing:
-            checkpoint_blocks(self._model, self._attention)
+            checkpoint_blocks(self.model, self._attention)
         for _ in self.trainer.updates(self.measure):
             step = self.trainer.step
             if self.recipe.save_every and step % self.recipe.save_every == 0:
@@ -150,7 +150,7 @@ class FineTuning:
 
     def _loss(self, pictures: Sequence[EncodedPicture], choice: DataChoice, number: int) -> Tensor:
         """Weighted squared error of the prediction for noisy latents, 0-dim."""
-        learning, prediction = self.recipe.optimisation, self._model.prediction
+        learning, prediction = self.recipe.optimisation, self.model.prediction
         generator = step_generator(learning.seed, number)
         rng = numpy_generator(learning.seed, number)
         word = self.recipe.word if choice is self._choice else ""
@@ -172,12 +172,12 @@ class FineTuning:
     def _predict(
         self, x: Tensor, timesteps: Tensor, captions: Sequence[str], pictures: Sequence[EncodedPicture]
     ) -> Tensor:
-        device = self._model.runtime.device
+        device = self.model.runtime.device
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=self._half)
         with use_attention(self._attention), autocast:
-            context, pooled = self._texts.encode(captions)
+            context, pooled = self.texts.encode(captions)
             vector = vector_of(pooled, [picture.sizes for picture in pictures])
-            out: Tensor = self._model.unet(x.to(device), timesteps.to(device).float(), context, vector)
+            out: Tensor = self.model.unet(x.to(device), timesteps.to(device).float(), context, vector)
         return out
 
     def finish(self) -> None:
@@ -210,8 +210,8 @@ class FineTuning:
         folder = Path(prior.folder).expanduser() if prior.folder else self.folder / "class"
         if prior.folder is None:
             drawing = draw_class(
-                self._model,
-                self._texts,
+                self.model,
+                self.texts,
                 folder,
                 prompt=prior.prompt,
                 count=prior.pictures,
@@ -227,7 +227,7 @@ class FineTuning:
         self, found: PictureSet, choice: DataChoice, cache: Path
     ) -> Generator[Progress, None, tuple[EncodedPicture, ...]]:
         encoding = encode_pictures(
-            self._model, found.pictures, choice, resolution=self._resolution, cache=cache
+            self.model, found.pictures, choice, resolution=self._resolution, cache=cache
         )
         while True:
             try:
@@ -248,8 +248,8 @@ class FineTuning:
         with self._averaged():
             drawn = [
                 draw_picture(
-                    self._model,
-                    self._texts,
+                    self.model,
+                    self.texts,
                     prompt,
                     side=self._resolution,
                     seed=choice.seed,

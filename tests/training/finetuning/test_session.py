@@ -37,7 +37,8 @@ def _recipe(folder: Path, kind: str = "lora", **changes: object) -> FineTuneReci
     return checked_recipe(content)
 
 
-def _trainee(recipe: FineTuneRecipe, model: LoadedModel) -> Trainee:
+def trainee_of(recipe: FineTuneRecipe, model: LoadedModel) -> Trainee:
+    """What a recipe trains, on a model in memory."""
     learning = recipe.optimisation
     if recipe.makes_lora:
         return LoraTrainee(model, recipe.lora, learning, 0)
@@ -50,7 +51,7 @@ def _trainee(recipe: FineTuneRecipe, model: LoadedModel) -> Trainee:
 
 def _run(recipe: FineTuneRecipe, folder: Path, make: Make = tiny_sd1) -> FineTuning:
     model = make()
-    trainee = _trainee(recipe, model)
+    trainee = trainee_of(recipe, model)
     found = read_pictures(recipe.data, recipe.word)
     result = folder / f"zorblax{trainee.suffix}"
     run = FineTuning(recipe, found, model, trainee, folder=folder / "run", result=result)

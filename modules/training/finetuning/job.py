@@ -1,0 +1,237 @@
+"""Training as a job of the queue: one update at a time, between the pictures of everybody."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modules.domain.job import JobState
+from modules.exceptions import NotFoundError
+from modules.generation.failures import failed
+from modules.jobs.queue import Job, Outcome
+from modules.jobs.service import Control, JobService
+from modules.training.finetuning.opening import TrainingRoom
+from modules.training.finetuning.recipe import FineTuneRecipe
+from modules.training.finetuning.session import FineTuning, Progress
+
+__all__ = ["TrainingJobs", "TrainingRun"]
+
+log = logging.getLogger(__name__)
+
+BOOK_EVERY = 5.0  # seconds of the device that are booked on the job at a time
+CURVE_EVERY = 10.0  # seconds between two drawings of the loss curve
+_FOR_GOING_ON = ("state*.pt", "latents.pt", "class-latents.pt")  # of no use once a run is done
+
+
+@dataclass
+class TrainingJobs:
+    """All training on one server.
+
+    Args:
+        room: opens runs.
+        jobs: the queue.
+        folder: where each run has its own folder.
+        make_room: frees the device's memory before a model is loaded for training.
+        on_result: told that there is a new file of a model.
+    """
+
+    room: TrainingRoom
+    jobs: JobService
+    folder: Path
+    make_room: Callable[[], None] = lambda: None
+    on_result: Callable[[], None] = lambda: None
+    _at_work: "TrainingRun | None" = field(init=False, default=None)
+
+    def submit(self, recipe: FineTuneRecipe, owner: str) -> str:
+        """Queue a run; returns the job's id.
+
+        Raises:
+            NotFoundError, TrainingError: it cannot be done; see :meth:`TrainingRoom.check`.
+            QueueFullError: too many jobs are waiting.
+        """
+        self.room.check(recipe, memory=False)
+        return self.jobs.submit_training(recipe.model_dump_json(), owner)
+
+    def recipe(self, job_id: str) -> FineTuneRecipe:
+        """The recipe of a training job.
+
+        Raises:
+            NotFoundError: it is no training job.
+        """
+        try:
+            return FineTuneRecipe.model_validate_json(self.jobs.payload(job_id))
+        except ValueError as error:
+            raise NotFoundError("job_id", "this job trains nothing") from error
+
+    def folder_of(self, job_id: str) -> Path:
+        """Where a job keeps its samples, its loss curve and, until it is done, its state."""
+        return self.folder / f"{self.recipe(job_id).name}-{job_id[:8]}"
+
+    def run(self, job: Job) -> "TrainingRun":
+        """A run for the engine's thread."""
+        return TrainingRun(job, self)
+
+    def may_train(self, run: "TrainingRun") -> bool:
+        """Whether it is the run's turn: one model is trained at a time."""
+        if self._at_work is None or self._at_work.ended:
+            self._at_work = run
+        return self._at_work is run
+
+
+class TrainingRun:
+    """One training job. See :class:`~modules.generation.runner.Run`."""
+
+    occupies = False  # its owner may make pictures meanwhile
+
+    def __init__(self, job: Job, office: TrainingJobs) -> None:
+        self.job_id = job.id
+        self.owner = job.owner
+        self.is_suspect = job.crashes > 0
+        self.ended = False
+        self._office, self._jobs = office, office.jobs
+        self._run: FineTuning | None = None
+        self._updates: Generator[Progress, None, None] | None = None
+        self._control = Control()
+        self._paused_at = -1
+        self._speed: tuple[float, int] | None = None  # when and at which step measuring began
+        self._unbooked = 0.0
+        self._drawn_at = time.monotonic()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its owner holds it back."""
+        return self._control.pause
+
+    def advance(self) -> None:
+        """Nothing is done before the first turn."""
+
+    def steer(self) -> bool:
+        """Obey the owner, else do one update; whether anything was done."""
+        self._control = self._jobs.wants(self.job_id)
+        try:
+            if self._control.cancel or self._control.interrupt:
+                self._stop(keep=not self._control.cancel)
+                return True
+            if self._control.pause:
+                self._hold_still()
+                return False
+            if not self._office.may_train(self):
+                self._jobs.report(self.job_id, text="Waiting for another training")
+                return False
+            self._work()
+        except Exception as error:  # the boundary: what stops a training ends this job only
+            log.warning("training %s failed: %s", self.job_id, error, exc_info=error)
+            self._end(failed(error, self._notes()))
+        return True
+
+    def abandon(self) -> None:
+        """Keep the state; the next start of the server goes on with it."""
+        if self._run is not None and self._run.trainer.step:
+            with suppress(OSError):
+                self._run.trainer.save()
+        self._let_go()
+
+    # --- inside ------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Open the run at first; then one update each time."""
+        self._jobs.hold((self.job_id,))
+        begun = time.monotonic()
+        if self._updates is None:
+            self._jobs.report(self.job_id, text="Loading the model")
+            self._office.make_room()
+            recipe = self._office.recipe(self.job_id)
+            self._run = self._office.room.open(recipe, self._office.folder_of(self.job_id))
+            self._updates = self._run.updates()
+        progress = next(self._updates, None)
+        self._book(time.monotonic() - begun)
+        if progress is None:
+            self._finish()
+        else:
+            self._report(progress)
+
+    def _report(self, progress: Progress) -> None:
+        if progress.text:
+            self._jobs.report(self.job_id, text=progress.text, step=progress.step, steps=progress.steps)
+            return
+        now = time.monotonic()
+        if self.is_suspect:
+            self.is_suspect = False
+            self._jobs.forgive(self.job_id)
+        if self._speed is None:
+            self._speed = (now, progress.step)
+        since, first = self._speed
+        done = progress.step - first
+        eta = (now - since) / done * (progress.steps - progress.step) if done else None
+        self._jobs.report(
+            self.job_id,
+            text="Training",
+            progress=progress.step / progress.steps,
+            step=progress.step,
+            steps=progress.steps,
+            eta_seconds=eta,
+        )
+        if progress.sample is not None:
+            self._jobs.report(self.job_id, preview=progress.sample.read_bytes())
+        if now - self._drawn_at >= CURVE_EVERY and self._run is not None:
+            self._drawn_at = now
+            self._run.draw_curve()
+
+    def _hold_still(self) -> None:
+        """Keep the state once, so that nothing is lost while the run is held."""
+        if self._run is not None and self._paused_at != self._run.trainer.step:
+            self._paused_at = self._run.trainer.step
+            self._run.trainer.save()
+        self._speed = None
+
+    def _stop(self, *, keep: bool) -> None:
+        """End as the owner wants: with what was learnt so far, or with nothing."""
+        if keep and self._run is not None and self._run.trainer.step:
+            self._run.finish()
+            self._finish()
+            return
+        self._end(Outcome(JobState.CANCELLED))
+        shutil.rmtree(self._office.folder_of(self.job_id), ignore_errors=True)
+
+    def _finish(self) -> None:
+        run = self._run
+        if run is None:
+            return
+        info = json.dumps({"result": run.result.name, "steps": run.trainer.step, "tag": _tag(run)})
+        self._end(Outcome(JobState.DONE, comments=run.notes, info=info))
+        for pattern in _FOR_GOING_ON:
+            for path in run.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+        self._office.on_result()
+
+    def _notes(self) -> tuple[str, ...]:
+        return () if self._run is None else self._run.notes
+
+    def _end(self, outcome: Outcome) -> None:
+        self._jobs.charge(self.job_id, self._unbooked)
+        self._let_go()
+        self._jobs.finish(self.job_id, outcome)
+
+    def _let_go(self) -> None:
+        self.ended = True
+        if self._updates is not None:
+            self._updates.close()
+        self._run = self._updates = None
+
+    def _book(self, seconds: float) -> None:
+        self._unbooked += seconds
+        if self._unbooked >= BOOK_EVERY:
+            self._jobs.charge(self.job_id, self._unbooked)
+            self._unbooked = 0.0
+
+
+def _tag(run: FineTuning) -> str:
+    """What a prompt says to use the result."""
+    recipe = run.recipe
+    if recipe.makes_lora:
+        return f"<lora:{recipe.name}:1> {recipe.word}".strip()
+    return f"<hypernet:{recipe.name}:1>" if recipe.kind == "hypernetwork" else recipe.word
