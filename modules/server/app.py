@@ -27,6 +27,7 @@ from modules.server.sdapi.progress import progress_router
 from modules.server.sdapi.scripts import scripts_router
 from modules.server.sdapi.stopping import stopping_router
 from modules.server.sdapi.tasks import TaskNames
+from modules.server.sdapi.training import training_files_router
 from modules.server.startup import StartupTimes
 from modules.server.v1.downloads import downloads_router
 from modules.server.v1.estimate import estimate_router
@@ -39,6 +40,7 @@ from modules.server.v1.queue import queue_router
 from modules.server.v1.scripts import scripts_router as form_scripts_router
 from modules.server.v1.settings import settings_router
 from modules.server.v1.styles import styles_router
+from modules.server.v1.training import training_router
 from modules.services import Services
 
 __all__ = ["create_app", "include_routes"]
@@ -87,8 +89,10 @@ def include_routes(app: FastAPI, services: Services, startup: StartupTimes) -> N
         internal_router(services, startup),
         extra_networks_router(services),
         adapters_router(services),
+        training_files_router(services),
         scripts_router(services),
         jobs_router(services),
+        training_router(services),
         downloads_router(services.jobs),
         history_router(services.history),
         settings_router(services),

@@ -18,6 +18,7 @@ from modules.exceptions import (
     QueueFullError,
     RequestError,
     StorageError,
+    TrainingError,
     WebuiError,
 )
 
@@ -86,11 +87,16 @@ _STATUS: tuple[tuple[type[WebuiError], int], ...] = (  # the first class that fi
     (AdapterError, 422),
     (DeviceMemoryError, 507),
     (StorageError, 507),
+    (TrainingError, 422),
     (WebuiError, 500),
 )
 
 
-_NAMED_BY = {CheckpointError.__name__: "sd_model_checkpoint", AdapterError.__name__: "prompt"}
+_NAMED_BY = {
+    CheckpointError.__name__: "sd_model_checkpoint",
+    AdapterError.__name__: "prompt",
+    TrainingError.__name__: "recipe",
+}
 
 
 def install_error_handlers(app: FastAPI) -> None:

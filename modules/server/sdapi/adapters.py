@@ -3,8 +3,8 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body
-from pydantic import BaseModel, Field, JsonValue
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
 from torch.nn.modules import activation
 
 from modules.adapters.new_files import (
@@ -21,7 +21,7 @@ from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.services import Services
 
-__all__ = ["adapters_router"]
+__all__ = ["Created", "adapters_router"]
 
 MAX_LAYERS = 8
 MAX_WEIGHTS = 250_000_000  # of all layers together; a file of 1 GB
@@ -105,29 +105,7 @@ def adapters_router(services: Services) -> APIRouter:
         services.networks.refresh()
         return Created(info=f"create hypernetwork filename: {path}")
 
-    _add_training(router)
     return router
-
-
-def _add_training(router: APIRouter) -> None:
-    @router.post("/sdapi/v1/train/embedding")
-    def train_embedding(
-        _: Annotated[dict[str, JsonValue], Body(examples=[{"embedding_name": "my-cat"}])], caller: Caller
-    ) -> Created:
-        """Refused: textual inversions are not trained over HTTP."""
-        require_admin(caller)
-        raise RequestError("embedding_name", _NO_TRAINING.format("Textual inversions"))
-
-    @router.post("/sdapi/v1/train/hypernetwork")
-    def train_hypernetwork(
-        _: Annotated[dict[str, JsonValue], Body(examples=[{"hypernetwork_name": "ink"}])], caller: Caller
-    ) -> Created:
-        """Refused: hypernetworks are not trained over HTTP."""
-        require_admin(caller)
-        raise RequestError("hypernetwork_name", _NO_TRAINING.format("Hypernetworks"))
-
-
-_NO_TRAINING = "{} cannot be trained over HTTP. Train with another program and put the file into its folder."
 
 
 def _checkpoint_in_use(services: Services) -> CheckpointFile:

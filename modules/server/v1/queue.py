@@ -1,5 +1,6 @@
 """The caller's jobs at a glance: light enough to be asked for every second while something runs."""
 
+import json
 from collections import OrderedDict
 from typing import Literal
 
@@ -64,7 +65,7 @@ class _Prompts:
         try:
             request = self._jobs.request(job_id)
         except ValidationError:
-            return "training", ""
+            return "training", str(json.loads(self._jobs.payload(job_id)).get("name", ""))[:PROMPT_LENGTH]
         start = request.image_to_image
         task: Task = "txt2img" if start is None else "img2img" if start.mask is None else "inpaint"
         return task, request.prompt[:PROMPT_LENGTH]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-__all__ = ["draw_curve", "smoothed", "write_losses"]
+__all__ = ["draw_curve", "read_losses", "smoothed", "write_losses"]
 
 _SIZE = (640, 280)
 _MARGIN = (52, 12, 12, 28)  # left, top, right, bottom
@@ -57,3 +57,9 @@ def write_losses(losses: Sequence[float], path: Path) -> None:
     """Write step and loss as CSV."""
     lines = ["step,loss", *(f"{step},{loss:.6f}" for step, loss in enumerate(losses, start=1))]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_losses(path: Path) -> list[float]:
+    """Losses that :func:`write_losses` wrote."""
+    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    return [float(line.partition(",")[2]) for line in lines]

@@ -14,6 +14,7 @@ from modules.exceptions import NotFoundError
 from modules.generation.failures import failed
 from modules.jobs.queue import Job, Outcome
 from modules.jobs.service import Control, JobService
+from modules.training.finetuning.curve import read_losses
 from modules.training.finetuning.opening import TrainingRoom
 from modules.training.finetuning.recipe import FineTuneRecipe
 from modules.training.finetuning.session import FineTuning, Progress
@@ -70,6 +71,14 @@ class TrainingJobs:
     def folder_of(self, job_id: str) -> Path:
         """Where a job keeps its samples, its loss curve and, until it is done, its state."""
         return self.folder / f"{self.recipe(job_id).name}-{job_id[:8]}"
+
+    def losses(self, job_id: str) -> list[float]:
+        """The loss of every update so far; those of a run that has ended are read from its folder."""
+        at_work = self._at_work
+        if at_work is not None and at_work.job_id == job_id and not at_work.ended:
+            return at_work.losses()
+        path = self.folder_of(job_id) / "loss.csv"
+        return read_losses(path) if path.is_file() else []
 
     def run(self, job: Job) -> "TrainingRun":
         """A run for the engine's thread."""
@@ -134,6 +143,11 @@ class TrainingRun:
             with suppress(OSError):
                 self._run.trainer.save()
         self._let_go()
+
+    def losses(self) -> list[float]:
+        """The loss of every update so far; may be asked for by any thread."""
+        run = self._run
+        return [] if run is None else list(run.trainer.losses)
 
     # --- inside ------------------------------------------------------------------------------------
 

@@ -92,12 +92,17 @@ class TrainingRoom:
         result = self._result_folder(recipe) / f"{recipe.name}{trainee.suffix}"
         return FineTuning(recipe, pictures, model, trainee, folder=folder, result=result)
 
+    def result_path(self, recipe: FineTuneRecipe) -> Path | None:
+        """The file that a recipe has made; None where there is none yet."""
+        found = sorted(path for path in self._result_folder(recipe).glob("*") if path.stem == recipe.name)
+        return found[0] if found else None
+
     def _check_name(self, recipe: FineTuneRecipe) -> None:
         goes_on = recipe.kind == "textual-inversion" and recipe.embedding.go_on
-        taken = [path.name for path in self._result_folder(recipe).glob("*") if path.stem == recipe.name]
-        if taken and not recipe.replace and not goes_on:
+        taken = self.result_path(recipe)
+        if taken is not None and not recipe.replace and not goes_on:
             raise TrainingError(
-                f"There is a file {taken[0]} already; choose another name, or say that it may be replaced."
+                f"There is a file {taken.name} already; choose another name, or say that it may be replaced."
             )
 
     def _result_folder(self, recipe: FineTuneRecipe) -> Path:

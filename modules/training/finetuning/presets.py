@@ -8,8 +8,14 @@ Content = Mapping[str, object]
 
 PRESETS: Mapping[str, Content] = {
     "Embedded model, processor": {
-        "optimisation": {"steps": 400, "batch": 4, "learning_rate": 1e-3, "snr_gamma": 5.0},
-        "lora": {"rank": 8, "text_encoder": True},
+        "optimisation": {
+            "steps": 400,
+            "batch": 4,
+            "learning_rate": 2e-3,
+            "snr_gamma": 0,
+            "schedule": "cosine",
+        },
+        "lora": {"rank": 32, "conv_rank": 16, "text_encoder": True},
         "samples": {"cfg_scale": 4.0},
     },
     "SD 1 or 2, 6 GB": {

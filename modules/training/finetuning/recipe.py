@@ -113,7 +113,9 @@ class Optimisation(_Part):
     warmup: int = Field(0, ge=0, description="updates until the full learning rate")
     max_gradient_norm: float = Field(1.0, gt=0)
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of the weights; 0 is none")
-    snr_gamma: float | None = Field(5.0, gt=0, description="cap of the signal-to-noise ratio in the weights")
+    snr_gamma: float = Field(
+        5.0, ge=0, description="cap of the signal-to-noise ratio in the weights; 0 weighs all timesteps alike"
+    )
     noise_offset: float = Field(0.0, ge=0, le=1)
     clip_skip: int = Field(1, ge=1, le=12)
     checkpointing: bool = Field(False, description="compute twice, with far less memory")

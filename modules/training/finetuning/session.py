@@ -164,7 +164,7 @@ class FineTuning:
         errors = masked_errors(
             predicted, wanted.to(predicted.device), None if mask is None else mask.to(predicted.device)
         )
-        if learning.snr_gamma is not None:
+        if learning.snr_gamma:
             weights = min_snr_weights(signal, learning.snr_gamma, prediction=prediction)
             errors = errors * weights.to(errors.device)
         return errors.mean()

@@ -72,15 +72,8 @@ def test_impossible_wishes_are_refused(
     assert not list(painter.services.options.folders.embeddings.glob("*"))
 
 
-def test_training_over_http_says_what_to_do_instead(painter: Studio) -> None:
-    for what in ("embedding", "hypernetwork"):
-        answer = painter.post(f"/sdapi/v1/train/{what}", {f"{what}_name": "x"})
-        assert answer.status_code == 422
-        assert "cannot be trained over HTTP" in answer.json()["detail"]
-
-
 def test_artists_make_no_files_of_models(painter: Studio) -> None:
     session = painter.access.accounts.open_session(Principal("ann", "artist"))
     artist = {"cookie": f"{painter.access.cookie}={session}"}
-    for path in (EMBEDDING, HYPERNETWORK, "/sdapi/v1/train/embedding", "/sdapi/v1/train/hypernetwork"):
+    for path in (EMBEDDING, HYPERNETWORK):
         assert painter.post(path, {"name": "x"}, headers=artist).status_code == 403

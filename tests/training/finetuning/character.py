@@ -100,6 +100,7 @@ def _recipe(arguments: argparse.Namespace, pictures: Path) -> FineTuneRecipe:
             "bfloat16": True,
         },
         "embedding": {"vectors": 8, "initial_text": "alien monster"},
+        "samples": {"every": arguments.sample_every, "prompts": [_SHOWN[0].replace("{}", "[name]")]},
         "prior": {"prompt": "an alien monster", "pictures": 20} if arguments.kind == "dreambooth" else None,
     }
     return checked_recipe(merged(PRESETS["Embedded model, processor"], flags))
@@ -128,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--judged", type=int, default=40, help="pictures that are drawn and judged")
+    parser.add_argument("--sample-every", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -126,7 +126,7 @@ def test_a_run_goes_on_from_any_state_that_was_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["lora", "hypernetwork"])
 def test_training_learns(tmp_path: Path, kind: str) -> None:
-    optimisation = {"steps": 24, "batch": 4, "learning_rate": 3e-2, "snr_gamma": None}
+    optimisation = {"steps": 24, "batch": 4, "learning_rate": 3e-2, "snr_gamma": 0}
     pictures = tmp_path / "pictures"
     draw(pictures / "a thing.png", (32, 32))
     choice = {"folder": str(pictures), "resolution": 32, "caption_dropout": 0, "repeats": 4}

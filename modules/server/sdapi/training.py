@@ -1,0 +1,166 @@
+"""POST train/embedding and train/hypernetwork: A1111's arguments as recipes; answered at the end."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from modules.domain.job import JobState, JobView
+from modules.domain.principal import Principal
+from modules.exceptions import NotFoundError, RequestError
+from modules.server.errors import ERROR_RESPONSES, JobFailedError, require_admin
+from modules.server.identity import Caller
+from modules.server.json_body import JsonRoute
+from modules.server.sdapi.adapters import Created
+from modules.services import Services
+from modules.training.finetuning.captions import TEMPLATES
+from modules.training.finetuning.recipe import MAX_STEPS, FineTuneRecipe, checked_recipe
+
+__all__ = ["training_files_router"]
+
+_TEMPLATE_FOLDER = "textual_inversion_templates"
+MAX_TEMPLATES = 200
+
+
+class _TrainingArguments(BaseModel):
+    """What A1111's trainers take; arguments that are not listed change nothing here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    learn_rate: float | str = Field("0.005", description="one number; schedules of several are refused")
+    batch_size: int = Field(1, ge=1, le=256, description="pictures at a time")
+    gradient_step: int = Field(1, ge=1, le=1024, description="batches for one update")
+    data_root: str = Field(description="folder with pictures")
+    training_width: int = Field(512, ge=64, le=2048, description="pixels")
+    training_height: int = Field(512, ge=64, le=2048, description="pixels; the larger side counts")
+    varsize: bool = Field(False, description="keep the pictures' shapes")
+    steps: int = Field(1000, ge=1, le=MAX_STEPS, description="updates")
+    shuffle_tags: bool = Field(False, description="draw the order of tags anew at each step")
+    tag_drop_out: float = Field(0, ge=0, lt=1, description="share of empty captions")
+    use_weight: bool = Field(False, description="learn only where pictures are opaque")
+    template_filename: str = Field(
+        "", max_length=200, description=f"{', '.join(TEMPLATES)}, or a file in {_TEMPLATE_FOLDER}/"
+    )
+    create_image_every: int = Field(0, ge=0, description="steps between sample pictures")
+    preview_prompt: str = Field("", max_length=5000, description="of the sample pictures")
+    clip_grad_value: float | None = Field(None, description="largest norm of gradients")
+
+
+class EmbeddingTraining(_TrainingArguments):
+    """Training of a textual inversion."""
+
+    embedding_name: str = Field(description="an embedding that was made before", examples=["my-cat"])
+    save_embedding_every: int = Field(0, ge=0, description="steps between results that are kept")
+
+
+class HypernetworkTraining(_TrainingArguments):
+    """Training of a hypernetwork."""
+
+    hypernetwork_name: str = Field(description="a hypernetwork that was made before", examples=["ink"])
+    save_hypernetwork_every: int = Field(0, ge=0, description="steps between results that are kept")
+
+
+def training_files_router(services: Services) -> APIRouter:
+    """Routes that train what create/embedding and create/hypernetwork have made."""
+    router = APIRouter(route_class=JsonRoute, tags=["training"], responses=ERROR_RESPONSES)
+
+    @router.post("/sdapi/v1/train/embedding")
+    async def train_embedding(asked: EmbeddingTraining, caller: Caller) -> Created:
+        """Train an embedding with the current model and answer when that is done."""
+        require_admin(caller)
+        services.embeddings.refresh()
+        name = asked.embedding_name
+        if name not in services.embeddings.names():
+            raise NotFoundError("embedding_name", f"there is no embedding {name!r}; create it first")
+        own = {"kind": "textual-inversion", "name": name, "embedding": {"go_on": True}}
+        recipe = _recipe(services, asked, {**own, "save_every": asked.save_embedding_every})
+        return await _trained(services, recipe, caller, "embedding")
+
+    @router.post("/sdapi/v1/train/hypernetwork")
+    async def train_hypernetwork(asked: HypernetworkTraining, caller: Caller) -> Created:
+        """Train a hypernetwork with the current model and answer when that is done."""
+        require_admin(caller)
+        services.networks.refresh()
+        name = services.networks.find_hypernetwork(asked.hypernetwork_name).name
+        own = {"kind": "hypernetwork", "name": name, "hypernetwork": {"start_from": name}, "replace": True}
+        recipe = _recipe(services, asked, {**own, "save_every": asked.save_hypernetwork_every})
+        return await _trained(services, recipe, caller, "hypernetwork")
+
+    return router
+
+
+def _recipe(services: Services, asked: _TrainingArguments, own: dict[str, object]) -> FineTuneRecipe:
+    learning: dict[str, object] = {
+        "steps": asked.steps,
+        "batch": asked.batch_size,
+        "accumulation": asked.gradient_step,
+        "learning_rate": _rate(asked.learn_rate),
+    }
+    if asked.clip_grad_value:
+        learning["max_gradient_norm"] = asked.clip_grad_value
+    content: dict[str, object] = {
+        "checkpoint": services.settings.current.sd_model_checkpoint or "",
+        "data": {
+            "folder": asked.data_root,
+            "resolution": max(asked.training_width, asked.training_height) // 8 * 8,
+            "buckets": asked.varsize or asked.training_width != asked.training_height,
+            "shuffle_tags": asked.shuffle_tags,
+            "keep_tags": 0,
+            "caption_dropout": asked.tag_drop_out,
+            "alpha_masks": asked.use_weight,
+            "templates": _templates(services, asked.template_filename),
+        },
+        "optimisation": learning,
+        "samples": {
+            "every": asked.create_image_every,
+            "prompts": [asked.preview_prompt] if asked.preview_prompt else [],
+        },
+    }
+    return checked_recipe({**content, **own})
+
+
+def _rate(text: float | str) -> float:
+    """One number; a schedule such as "0.005:100, 1e-3" is refused.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError as error:
+        raise RequestError(
+            "learn_rate", "learn_rate must be one number; schedules of several are not known here"
+        ) from error
+
+
+def _templates(services: Services, name: str) -> tuple[str, ...]:
+    """Captions that a template's name stands for; no name is none.
+
+    Raises:
+        NotFoundError: there is no such file.
+    """
+    stem = Path(name).stem
+    if not name or stem in TEMPLATES:
+        return TEMPLATES[stem] if name else ()
+    folder = services.options.folders.data.parent / _TEMPLATE_FOLDER
+    path = next((file for file in folder.glob("*.txt") if name in {file.name, file.stem}), None)
+    if path is None:
+        raise NotFoundError(
+            "template_filename", f"there is no template {name!r}; known are {', '.join(TEMPLATES)}"
+        )
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())[:MAX_TEMPLATES]
+
+
+async def _trained(services: Services, recipe: FineTuneRecipe, caller: Principal, what: str) -> Created:
+    job_id = await run_in_threadpool(services.training.submit, recipe, caller.name)
+    view: JobView | None = None
+    async for seen in services.jobs.follow(job_id):
+        view = seen
+    if view is None or view.state is JobState.CANCELLED:
+        raise JobFailedError("the training was cancelled")
+    if view.state is JobState.FAILED:
+        raise JobFailedError(view.error or "the training failed", view.error_kind, view.error_field)
+    path = services.training.room.result_path(recipe)
+    return Created(info=f"train {what} complete: filename: {path} error: None")

@@ -1,0 +1,208 @@
+"""Teaching models over HTTP: sets of pictures, runs, their curves and samples. For administrators."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from starlette.concurrency import run_in_threadpool
+
+from modules.domain.principal import Principal
+from modules.exceptions import NotFoundError, RequestError
+from modules.imaging.thumbnail import thumbnail_webp
+from modules.server.answer_types import PICTURE_ANSWER
+from modules.server.errors import ERROR_RESPONSES, require_admin
+from modules.server.identity import Caller
+from modules.server.json_body import JsonRoute
+from modules.server.v1.models import JobModel, job_model
+from modules.services import Services
+from modules.training.finetuning.curve import smoothed
+from modules.training.finetuning.job import TrainingJobs
+from modules.training.finetuning.presets import PRESETS, merged
+from modules.training.finetuning.recipe import checked_recipe
+from modules.training.finetuning.sets import PictureSets
+
+__all__ = ["training_router"]
+
+_POINTS = 200  # of a loss curve
+_THUMBNAIL = 160  # pixels
+_NO_STORE = {"cache-control": "no-store"}
+_FILE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+class NewTraining(BaseModel):
+    """What is to be taught."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"recipe": {"kind": "lora", "name": "my-cat"}, "pictures": "my cat"}]}
+    )
+
+    recipe: dict[str, JsonValue] = Field(description="parts that differ from preset and defaults")
+    preset: str | None = Field(None, description="name of the preset that it begins with")
+    pictures: str | None = Field(None, description="set of pictures that were sent; else data.folder says it")
+
+
+class TrainingModel(BaseModel):
+    """A training at one moment, beside what its job says."""
+
+    name: str = Field(description="of the file that it makes")
+    kind: str = Field(description="lora, textual-inversion, hypernetwork or dreambooth")
+    losses: list[float] = Field(description=f"moving mean of the loss, at most {_POINTS} points")
+    sample: int = Field(description="step of the newest sample pictures; 0 before the first")
+
+
+class SetModel(BaseModel):
+    """Pictures that were sent."""
+
+    captions: dict[str, str] = Field(
+        description="caption of each picture by its file's name", examples=[{"1.png": "a red fox in snow"}]
+    )
+
+
+class Added(BaseModel):
+    """A picture that was taken into a set."""
+
+    file: str = Field(description="its name there")
+
+
+def training_router(services: Services) -> APIRouter:
+    """Routes under /api/v1/training."""
+    router = APIRouter(
+        prefix="/api/v1/training", route_class=JsonRoute, tags=["training"], responses=ERROR_RESPONSES
+    )
+    _add_runs(router, services)
+    _add_sets(router, PictureSets(services.options.folders.data / "training-sets"))
+    return router
+
+
+def _add_runs(router: APIRouter, services: Services) -> None:
+    training = services.training
+    sets = PictureSets(services.options.folders.data / "training-sets")
+
+    @router.get("/presets")
+    def presets(caller: Caller) -> dict[str, JsonValue]:
+        """Starting values of recipes by model and memory."""
+        require_admin(caller)
+        return {name: _plain(part) for name, part in PRESETS.items()}
+
+    @router.post("/jobs", status_code=201)
+    async def start(asked: NewTraining, caller: Caller) -> JobModel:
+        """Check everything, queue a training and return at once."""
+        require_admin(caller)
+        job_id = await run_in_threadpool(_submit, training, sets, asked, caller)
+        return job_model(services.jobs.view(job_id))
+
+    @router.get("/jobs/{job_id}")
+    def get_training(job_id: str, caller: Caller) -> TrainingModel:
+        """Loss and samples of a training of the caller's."""
+        folder = _own_folder(services, job_id, caller)
+        recipe = training.recipe(job_id)
+        newest = _newest_sample(folder)
+        return TrainingModel(
+            name=recipe.name,
+            kind=recipe.kind,
+            losses=_points(training.losses(job_id)),
+            sample=int(newest.stem) if newest else 0,
+        )
+
+    @router.get("/jobs/{job_id}/curve", response_class=Response, responses=PICTURE_ANSWER)
+    def get_curve(job_id: str, caller: Caller) -> Response:
+        """The loss curve as a PNG."""
+        path = _own_folder(services, job_id, caller) / "loss.png"
+        if not path.is_file():
+            raise NotFoundError("job_id", "there is no loss curve yet")
+        return Response(path.read_bytes(), media_type="image/png", headers=_NO_STORE)
+
+    @router.get("/jobs/{job_id}/sample", response_class=Response, responses=PICTURE_ANSWER)
+    def get_sample(job_id: str, caller: Caller) -> Response:
+        """The newest sample pictures, side by side, as a PNG."""
+        newest = _newest_sample(_own_folder(services, job_id, caller))
+        if newest is None:
+            raise NotFoundError("job_id", "there are no samples yet")
+        return Response(newest.read_bytes(), media_type="image/png", headers=_NO_STORE)
+
+
+def _add_sets(router: APIRouter, sets: PictureSets) -> None:
+    @router.get("/sets")
+    def list_sets(caller: Caller) -> list[str]:
+        """Names of the sets of pictures that were sent."""
+        require_admin(caller)
+        return list(sets.names())
+
+    @router.get("/sets/{name}")
+    def get_set(name: str, caller: Caller) -> SetModel:
+        """Pictures of a set with their captions; a set that nobody has sent is empty."""
+        require_admin(caller)
+        return SetModel(captions=sets.captions(name))
+
+    @router.put("/sets/{name}")
+    def write_captions(name: str, written: SetModel, caller: Caller) -> SetModel:
+        """Write captions; pictures that are not named keep theirs."""
+        require_admin(caller)
+        sets.write_captions(name, written.captions)
+        return SetModel(captions=sets.captions(name))
+
+    @router.post("/sets/{name}/pictures", status_code=201, openapi_extra=_FILE_BODY)
+    async def add_picture(
+        name: str,
+        caller: Caller,
+        request: Request,
+        file: Annotated[str, Query(max_length=200, description="the file's name")],
+    ) -> Added:
+        """Put a picture (the file itself is the body) into a set."""
+        require_admin(caller)
+        content = await request.body()
+        return Added(file=await run_in_threadpool(sets.add, name, file, content))
+
+    @router.get("/sets/{name}/pictures/{file}", response_class=Response, responses=PICTURE_ANSWER)
+    def get_picture(name: str, file: str, caller: Caller) -> Response:
+        """A picture of a set, small."""
+        require_admin(caller)
+        content = thumbnail_webp(sets.picture(name, file), _THUMBNAIL)
+        return Response(content, media_type="image/webp", headers=_NO_STORE)
+
+    @router.delete("/sets/{name}/pictures/{file}")
+    def remove_picture(name: str, file: str, caller: Caller) -> SetModel:
+        """Take a picture and its caption out of a set."""
+        require_admin(caller)
+        sets.remove(name, file)
+        return SetModel(captions=sets.captions(name))
+
+
+def _submit(training: TrainingJobs, sets: PictureSets, asked: NewTraining, caller: Principal) -> str:
+    if asked.preset is not None and asked.preset not in PRESETS:
+        raise RequestError("preset", f"there is no preset {asked.preset!r}; there are {', '.join(PRESETS)}")
+    place: Mapping[str, object] = {}
+    if asked.pictures is not None:
+        place = {"data": {"folder": str(sets.place(asked.pictures))}}
+    preset = PRESETS[asked.preset] if asked.preset else {}
+    return training.submit(checked_recipe(merged(preset, asked.recipe, place)), caller.name)
+
+
+def _own_folder(services: Services, job_id: str, caller: Principal) -> Path:
+    require_admin(caller)
+    services.jobs.owned_view(job_id, caller.name)
+    return services.training.folder_of(job_id)
+
+
+def _newest_sample(folder: Path) -> Path | None:
+    return max((folder / "samples").glob("*.png"), default=None)
+
+
+def _points(losses: list[float]) -> list[float]:
+    mean = smoothed(losses).tolist() if losses else []
+    every = -(-len(mean) // _POINTS) or 1
+    return [round(value, 5) for value in mean[::every]]
+
+
+def _plain(part: object) -> JsonValue:
+    if isinstance(part, Mapping):
+        return {str(key): _plain(value) for key, value in part.items()}
+    return part if isinstance(part, str | int | float | bool) else None
