@@ -69,8 +69,6 @@ def create_services(options: LaunchOptions) -> Services:
     """Build everything but the HTTP server. The runner is not started yet."""
     folders = options.folders
     _make_folders(folders)
-    for folder in (folders.outputs, folders.data):
-        remove_leftovers(folder)
     configure_process(options.threads)
     runtime = choose_runtime(
         options.device,
@@ -81,11 +79,7 @@ def create_services(options: LaunchOptions) -> Services:
     settings = SettingsStore(folders.data / "config.json")
     catalog = ModelCatalog(folders, hashing=options.hashing, vae_path=options.vae_path)
     _choose_checkpoint(options.checkpoint, settings, catalog)
-    networks = NetworkCatalog(
-        (folders.models / "Lora", folders.models / "LyCORIS", *folders.extra_loras),
-        (folders.models / "hypernetworks",),
-        catalog.store,
-    )
+    networks = _networks(folders, catalog)
     embeddings = EmbeddingCatalog((folders.embeddings,), catalog.store)
     styles = StyleCatalog((folders.data.parent / "styles.csv",))
     blobs = BlobStore(folders.data / "blobs")
@@ -220,6 +214,11 @@ def _load_first_model(
         previewer.prepare(models.use(resolve(request, catalogs).model))
 
 
+def _networks(folders: Folders, catalog: ModelCatalog) -> NetworkCatalog:
+    loras = (folders.models / "Lora", folders.models / "LyCORIS", *folders.extra_loras)
+    return NetworkCatalog(loras, (folders.models / "hypernetworks",), catalog.store)
+
+
 def _training(
     room: TrainingRoom, jobs: JobService, models: ModelPool, networks: NetworkCatalog
 ) -> TrainingJobs:
@@ -239,3 +238,5 @@ def _make_folders(folders: Folders) -> None:
     folders.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (folders.outputs, folders.embeddings, *(folders.models / name for name in MODEL_FOLDERS)):
         Path(path).mkdir(parents=True, exist_ok=True)
+    for folder in (folders.outputs, folders.data):
+        remove_leftovers(folder)

@@ -23,6 +23,7 @@ from modules.webui.png_info import png_info_tab
 from modules.webui.quick_options import quick_options
 from modules.webui.quick_settings import quick_settings
 from modules.webui.settings import settings_tab
+from modules.webui.train import train_tab
 from modules.webui.txt2img import txt2img_tab
 from modules.webui.wiring import wire_generation_tabs
 
@@ -37,6 +38,7 @@ TOOL_TABS: tuple[Callable[[PageKit], None], ...] = (
     png_info_tab,
     history_tab,
     merger_tab,
+    train_tab,
     settings_tab,
     extensions_tab,
 )

@@ -18,6 +18,7 @@ CATCH_ALL = {
     "modules/jobs/board.py",  # a follower's failing callback is its own problem
     "modules/plugins/manager.py",  # a hook of an extension
     "modules/server/errors.py",  # the HTTP boundary
+    "modules/training/finetuning/job.py",  # what breaks a training ends that job only
     "modules/webui/extras_events.py",  # as the next: a form of its own
     "modules/webui/relay.py",  # what goes wrong while a form is read is said on the page
     "modules/webui/messages.py",  # the page's boundary

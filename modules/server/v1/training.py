@@ -19,7 +19,6 @@ from modules.server.json_body import JsonRoute
 from modules.server.v1.models import JobModel, job_model
 from modules.services import Services
 from modules.training.finetuning.curve import smoothed
-from modules.training.finetuning.job import TrainingJobs
 from modules.training.finetuning.presets import PRESETS, merged
 from modules.training.finetuning.recipe import checked_recipe
 from modules.training.finetuning.sets import PictureSets
@@ -96,7 +95,7 @@ def _add_runs(router: APIRouter, services: Services) -> None:
     async def start(asked: NewTraining, caller: Caller) -> JobModel:
         """Check everything, queue a training and return at once."""
         require_admin(caller)
-        job_id = await run_in_threadpool(_submit, training, sets, asked, caller)
+        job_id = await run_in_threadpool(_submit, services, sets, asked, caller)
         return job_model(services.jobs.view(job_id))
 
     @router.get("/jobs/{job_id}")
@@ -176,14 +175,16 @@ def _add_sets(router: APIRouter, sets: PictureSets) -> None:
         return SetModel(captions=sets.captions(name))
 
 
-def _submit(training: TrainingJobs, sets: PictureSets, asked: NewTraining, caller: Principal) -> str:
+def _submit(services: Services, sets: PictureSets, asked: NewTraining, caller: Principal) -> str:
     if asked.preset is not None and asked.preset not in PRESETS:
         raise RequestError("preset", f"there is no preset {asked.preset!r}; there are {', '.join(PRESETS)}")
     place: Mapping[str, object] = {}
     if asked.pictures is not None:
         place = {"data": {"folder": str(sets.place(asked.pictures))}}
-    preset = PRESETS[asked.preset] if asked.preset else {}
-    return training.submit(checked_recipe(merged(preset, asked.recipe, place)), caller.name)
+    preset: Mapping[str, object] = PRESETS[asked.preset] if asked.preset else {}
+    current = {"checkpoint": services.settings.current.sd_model_checkpoint}
+    recipe = checked_recipe(merged(current, preset, asked.recipe, place))
+    return services.training.submit(recipe, caller.name)
 
 
 def _own_folder(services: Services, job_id: str, caller: Principal) -> Path:
