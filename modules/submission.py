@@ -10,7 +10,7 @@ from modules.generation.resolve import freeze_request, resolve
 from modules.services import Services, catalogs_of
 from modules.settings.options import describe_options
 
-__all__ = ["check_settings_allowed", "submit_request", "without_server_settings"]
+__all__ = ["check_settings_allowed", "server_settings", "submit_request", "without_server_settings"]
 
 _ADMIN_CATEGORIES = ("system", "hidden")
 _ADMIN_SECTIONS = ("saving-paths", "saving-to-dirs")
@@ -55,18 +55,19 @@ def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> 
     """
     if not caller.is_admin:
         for key in changes:
-            if key in _server_settings():
+            if key in server_settings():
                 raise ForbiddenError(f"the setting {key} belongs to the administrator")
 
 
 def without_server_settings(request: GenerationRequest) -> GenerationRequest:
     """A frozen request as an artist may see it and submit it again: the server's settings apply anew."""
-    kept = {key: value for key, value in request.override_settings.items() if key not in _server_settings()}
+    kept = {key: value for key, value in request.override_settings.items() if key not in server_settings()}
     return request.model_copy(update={"override_settings": kept})
 
 
 @cache
-def _server_settings() -> frozenset[str]:
+def server_settings() -> frozenset[str]:
+    """Keys of the settings that no artist's request may carry."""
     return frozenset(
         info.key
         for info in describe_options()

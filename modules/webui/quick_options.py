@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from modules.settings.option import OptionInfo
 from modules.settings.options import Settings, describe_options
+from modules.submission import server_settings
 
 __all__ = ["quick_overrides", "quick_options"]
 
@@ -31,6 +32,7 @@ def quick_options(settings: Settings) -> dict[str, Component]:
         and key not in _ALWAYS_THERE
         and infos[key].section.category in _CATEGORIES
         and not infos[key].restart
+        and key not in server_settings()
     }
 
 

@@ -22,7 +22,8 @@ def test_any_setting_that_a_request_may_carry_can_stand_at_hand() -> None:
 
 def test_settings_of_the_server_cannot_travel_with_a_request() -> None:
     with gr.Blocks():
-        assert quick_options(wanted("samples_filename_pattern", "outdir_samples", "nothing at all")) == {}
+        keys = ("samples_filename_pattern", "outdir_samples", "sd_checkpoints_limit", "nothing at all")
+        assert quick_options(wanted(*keys)) == {}
 
 
 def test_values_become_overrides_of_one_request() -> None:
