@@ -29,7 +29,7 @@ def opened(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def services(opened: Services) -> Iterator[Services]:
-    """With a model that is fresh in memory."""
+    """With a model that is fresh in memory; that it makes a picture shows that the last test broke nothing."""
     make(opened)
     yield opened
     opened.models.unload()
@@ -93,8 +93,6 @@ def test_what_is_nan_in_32_bits_too_ends_the_job_and_saves_nothing(
     assert named in (view.error or "")
     assert view.images == ()
     assert files(services) == before
-    services.models.unload()
-    assert len(make(services)) == 1  # the next job is fine
 
 
 def test_the_check_can_be_switched_off(studio: Studio, tmp_path: Path) -> None:
