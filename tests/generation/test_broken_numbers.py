@@ -29,7 +29,7 @@ def opened(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def services(opened: Services) -> Iterator[Services]:
-    """With a model that is fresh in memory; that it makes a picture shows that the last test broke nothing."""
+    """With a model that is fresh in memory; its picture shows that the last test broke nothing."""
     make(opened)
     yield opened
     opened.models.unload()
