@@ -14,7 +14,7 @@ from torch import Tensor
 
 from modules.checkpoints.model import LoadedModel
 
-__all__ = ["LinearPreview", "fit_linear_preview", "known_linear_preview"]
+__all__ = ["LinearPreview", "fit_linear_preview", "grey_preview", "known_linear_preview"]
 
 KERNEL = 3  # cells; 5 is no better to see
 SUBPIXELS = 2  # picture rows a cell; with 4 the cells begin to show as a grid
@@ -52,6 +52,11 @@ def known_linear_preview(matrix: tuple[tuple[float, float, float], ...]) -> Line
     """From a family's published matrix (C rows of RGB), which gives -1..1, one pixel a cell."""
     rows = torch.tensor(matrix, dtype=torch.float32) / 2
     return LinearPreview(rows.T[:, :, None, None].contiguous(), torch.full((3,), 0.5))
+
+
+def grey_preview(channels: int) -> LinearPreview:
+    """One that draws nothing, for latents of which nothing can be known."""
+    return LinearPreview(torch.zeros(3, channels, 1, 1), torch.full((3,), 0.5))
 
 
 def fit_linear_preview(model: LoadedModel) -> LinearPreview:

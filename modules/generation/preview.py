@@ -14,10 +14,15 @@ from torch import Tensor, nn
 
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.small_vaes import SmallVaes
-from modules.exceptions import WebuiError
+from modules.exceptions import NumericalError, WebuiError
 from modules.generation.effects import StepEnd
 from modules.generation.latents import decode_latent
-from modules.generation.linear_preview import LinearPreview, fit_linear_preview, known_linear_preview
+from modules.generation.linear_preview import (
+    LinearPreview,
+    fit_linear_preview,
+    grey_preview,
+    known_linear_preview,
+)
 from modules.generation.models import ModelPool
 
 __all__ = ["Preview", "PreviewFormat", "PreviewMethod", "Previewer", "StepPreviews", "preview_file"]
@@ -78,7 +83,11 @@ class Previewer:
         if known is not None:
             return known_linear_preview(known)
         if model.vae not in self._fitted:
-            self._fitted[model.vae] = fit_linear_preview(model)
+            try:
+                self._fitted[model.vae] = fit_linear_preview(model)
+            except NumericalError as reason:  # its encoder is broken; pictures need only its decoder
+                log.warning("previews are grey: %s", reason)
+                self._fitted[model.vae] = grey_preview(model.latent_channels)
         return self._fitted[model.vae]
 
 

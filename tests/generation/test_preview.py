@@ -71,6 +71,17 @@ def test_the_fitted_map_restores_the_colours_of_a_linear_vae(model: LoadedModel)
     assert np.abs(drawn - colour.numpy()).max() < 0.05
 
 
+def test_a_vae_that_cannot_encode_is_previewed_in_grey(model: LoadedModel, small: SmallVaes) -> None:
+    class BrokenVae(AverageVae):
+        def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+            mean, logvar = super().encode(pixels)
+            return mean * torch.nan, logvar
+
+    broken = model.with_vae(BrokenVae(model.vae.config), None)
+    picture = np.asarray(Previewer(small).draw(broken, LATENT, "Approx cheap").picture)
+    assert np.unique(picture).tolist() == [128]
+
+
 def test_a_known_matrix_gives_a_pixel_a_cell() -> None:
     matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0))
     latent = torch.tensor([1.0, 0.0, -1.0, 5.0]).reshape(1, 4, 1, 1)
