@@ -12,17 +12,15 @@ off loses one row at most.
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.table import PAGE, Row, add_row, page_of, read_rows, this_machine
+from tests.acceptance.table import PAGE, Row, add_row, all_tests, number_of, page_of, read_rows, this_machine
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -41,21 +39,15 @@ def main() -> int:
         return int(pytest.main(["-q", f"--timeout={LONGEST}", str(HERE), *chosen]))
     passed = {row.test for row in read_rows() if row.holds} if arguments.missing else set()
     red = 0
-    for test, file in sorted(_tests()):
+    tests = all_tests()
+    for test, file in tests.items():
         if arguments.k in test and test not in passed:
             row = _measured(test, file)
             red += not row.holds
-            PAGE.write_text(page_of(add_row(row)), encoding="utf-8")
+            PAGE.write_text(page_of(add_row(row), tests), encoding="utf-8")
             sys.stdout.write(f"{test}: {row.outcome} in {row.seconds:.0f} s: {row.measured}\n")
             sys.stdout.flush()
     return 1 if red else 0
-
-
-def _tests() -> Iterator[tuple[str, Path]]:
-    """Name and file of each check."""
-    for file in HERE.glob("test_*.py"):
-        for name in re.findall(r"^def (test_\d\d_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
-            yield name, file
 
 
 def _measured(test: str, file: Path) -> Row:
@@ -71,7 +63,7 @@ def _measured(test: str, file: Path) -> Row:
     if done.returncode:
         sys.stderr.write(done.stdout[-6000:] + done.stderr[-2000:])
     row = found[-1] if found else {"outcome": "failed", "measured": "", "seconds": 0.0, "foreign": 0}
-    row |= {"number": int(test.split("_")[1]), "test": test, "machine": this_machine()}
+    row |= {"number": number_of(test), "test": test, "machine": this_machine()}
     return Row(**row, day=time.strftime("%Y-%m-%d"), commit=_commit())
 
 

@@ -7,11 +7,23 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["MEASURED", "PAGE", "TITLES", "Row", "add_row", "page_of", "read_rows", "this_machine"]
+__all__ = [
+    "all_tests",
+    "number_of",
+    "MEASURED",
+    "PAGE",
+    "TITLES",
+    "Row",
+    "add_row",
+    "page_of",
+    "read_rows",
+    "this_machine",
+]
 
 MEASURED = Path(__file__).with_name("measured.json")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -89,6 +101,11 @@ class Row:
         return self.outcome == "passed" and not self.foreign
 
 
+def number_of(test: str) -> int:
+    """Number of the specification's check that a test belongs to."""
+    return int(test.split("_")[1])
+
+
 def this_machine() -> str:
     """What the numbers depend on."""
     return f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, no GPU"
@@ -113,10 +130,20 @@ def add_row(row: Row, path: Path = MEASURED) -> tuple[Row, ...]:
     return rows
 
 
-def page_of(rows: Iterable[Row]) -> str:
-    """The page."""
-    rows = tuple(rows)
-    red, absent = sum(not row.holds for row in rows), set(TITLES) - {row.number for row in rows}
+def all_tests() -> Mapping[str, Path]:
+    """Every check's name and file, by number."""
+    found = {
+        name: file
+        for file in MEASURED.parent.glob("test_*.py")
+        for name in re.findall(r"^def (test_\d\d_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    return dict(sorted(found.items()))
+
+
+def page_of(rows: Iterable[Row], tests: Collection[str]) -> str:
+    """The page: a row for each of the tests, and for those that were not run."""
+    rows = tuple(row for row in rows if row.test in tests)
+    red, absent = sum(not row.holds for row in rows), set(tests) - {row.test for row in rows}
     checks = f"{len(absent)} check{'' if len(absent) == 1 else 's'} not run"
     head = _HEAD.format(
         verdict=f"{red or 'No'} row{'' if red == 1 else 's'} red; {checks}.",
@@ -124,7 +151,9 @@ def page_of(rows: Iterable[Row]) -> str:
     )
     foreign = sum(row.foreign for row in rows)
     lines = {(row.number, row.test): _line(row, foreign) for row in rows}
-    lines |= {(number, ""): f"| {number} | {TITLES[number]} | not run | | | | |" for number in absent}
+    for test in absent:
+        number = number_of(test)
+        lines[number, test] = f"| {number} | {TITLES[number]} | not run | | | | |"
     return head + "\n".join(line for _, line in sorted(lines.items())) + "\n"
 
 
