@@ -7,10 +7,7 @@ python -m tests.acceptance.stub_server serve FOLDER PORT
 import sys
 from pathlib import Path
 
-from modules.server.lifecycle import Lifecycle
-from modules.server.run import bind_socket, serve
 from modules.server.supervisor import Supervisor
-from tests.server.studio import open_studio
 
 USER = ("ann", "ann password")
 STEP_SECONDS = 0.05
@@ -29,6 +26,10 @@ def main() -> int:
             crash_folder=data / "crashes",
             note=data / "jobs.hands",
         ).run()
+    from modules.server.lifecycle import Lifecycle
+    from modules.server.run import bind_socket, serve
+    from tests.server.studio import open_studio  # imports torch; a supervisor does without
+
     with open_studio(Path(folder), step_seconds=STEP_SECONDS, basic=dict([USER])) as studio:
         lifecycle = Lifecycle()
         return serve(studio.app, bind_socket("127.0.0.1", int(port)), lifecycle=lifecycle)

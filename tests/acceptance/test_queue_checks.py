@@ -188,7 +188,7 @@ def test_19_the_server_comes_back_and_a_deadly_job_is_failed(check: Check, tmp_p
         until_healthy(client)
         port = url.rpartition(":")[2]
         for number in range(rounds):
-            steps = 1000 if number % 4 == 3 else 100  # the former never get so far
+            steps = 1000 if number % 4 == 3 else check.count(60, 100)  # the former never get so far
             asked = {**SMALL, "steps": steps, "seed": number}
             job = client.post("/api/v1/jobs", json=asked).json()["id"]
             wait_for(client, job, "running")
@@ -259,7 +259,7 @@ def test_21_slow_and_dead_clients_hold_nobody_up(check: Check, tmp_path: Path) -
         idle = seconds_for(client, jobs)
         before = len(list(Path("/proc/self/fd").iterdir()))
         sockets = [*slow_requests(address, slow), *slow_readers(studio, address, readers, image)]
-        busy = seconds_for(client, jobs)
+        busy = min(seconds_for(client, jobs) for _ in range(check.count(3, 1)))  # few jobs: one hiccup counts
         for connection in sockets:
             connection.close()
         for _ in range(200):

@@ -160,11 +160,11 @@ def test_inpainting_leaves_everything_outside_the_mask_alone(
 
 
 RESUMED = [
-    {"sampler_name": "Euler a", "steps": 30},
-    {"sampler_name": "DPM++ 2M SDE", "steps": 30},
-    {"sampler_name": "UniPC", "steps": 25},
-    {"sampler_name": "Euler", "steps": 12, "hires": Hires(scale=1.5, denoising_strength=0.6)},
-    {"sampler_name": "DPM++ 2M", "steps": 20, "batch_size": 2, "n_iter": 2},
+    {"sampler_name": "Euler a", "steps": 18},
+    {"sampler_name": "DPM++ 2M SDE", "steps": 18},
+    {"sampler_name": "UniPC", "steps": 18},
+    {"sampler_name": "Euler", "steps": 10, "hires": Hires(scale=1.5, denoising_strength=0.6)},
+    {"sampler_name": "DPM++ 2M", "steps": 10, "batch_size": 2, "n_iter": 2},
 ]
 
 

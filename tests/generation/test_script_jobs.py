@@ -165,8 +165,8 @@ def test_cancel_ends_a_script(services: Services) -> None:
 
 
 SCRIPTS: list[dict[str, object]] = [
-    plot(("Seed", "3,4"), ("Steps", "8,9,10"), shown=True),
-    {"script_name": "Loopback", "script_args": (4, 0.3, "Linear", "None"), "steps": 12},
+    plot(("Seed", "3,4"), ("Steps", "6,7"), shown=True),
+    {"script_name": "Loopback", "script_args": (3, 0.3, "Linear", "None"), "steps": 12},
 ]
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -40,6 +41,23 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def renewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment that took the place of a broken one; pip takes seconds, so it is made once."""
+    environment = launch.Environment(tmp_path_factory.mktemp("renewed"))
+    venv.create(environment.folder, with_pip=False)  # runs, but has no pip: as good as broken
+    (environment.folder / "left-over").touch()
+    environment.create()
+    return Path(environment.folder)
+
+
+@pytest.fixture
+def prepared(project: Path, renewed: Path) -> Path:
+    """The project with an environment in which nothing was installed yet."""
+    shutil.copytree(renewed, project / "venv", symlinks=True)
+    return project
+
+
 def _run(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     return subprocess.run(
@@ -74,20 +92,20 @@ def test_first_start_makes_the_environment_and_second_start_does_not_touch_it(pr
     assert "[2/3] installing" in _run(project, "--prepare").stdout
 
 
-def test_unreachable_index_is_named_in_one_sentence(project: Path) -> None:
-    (project / "requirements.txt").write_text("no-such-package-here==1.0\n")
-    run = _run(project)
+def test_unreachable_index_is_named_in_one_sentence(prepared: Path) -> None:
+    (prepared / "requirements.txt").write_text("no-such-package-here==1.0\n")
+    run = _run(prepared)
     assert run.returncode == 1
     assert run.stderr.startswith("error: The package index could not be reached; check the network")
     assert "Traceback" not in run.stderr
     assert "ARGUMENTS" not in run.stdout, "the studio does not start half installed"
-    assert not (project / "venv" / "installed.json").exists()
-    assert "no-such-package-here" in (project / "venv" / "install.log").read_text()
+    assert not (prepared / "venv" / "installed.json").exists()
+    assert "no-such-package-here" in (prepared / "venv" / "install.log").read_text()
 
 
-def test_missing_build_is_named_with_the_package(project: Path, tmp_path: Path) -> None:
-    (project / "requirements.txt").write_text("no-such-package-here==1.0\n")
-    run = _run(project, PIP_NO_INDEX="1")
+def test_missing_build_is_named_with_the_package(prepared: Path) -> None:
+    (prepared / "requirements.txt").write_text("no-such-package-here==1.0\n")
+    run = _run(prepared, PIP_NO_INDEX="1")
     assert run.stderr.startswith("error: No build of no-such-package-here==1.0 fits Python 3.")
 
 
@@ -129,12 +147,9 @@ def test_failures_of_pip_are_explained(output: str, sentence: str, tmp_path: Pat
     assert re.search(sentence, launch.explain_pip(output, tmp_path / "install.log"))
 
 
-def test_environment_of_another_python_is_made_anew(project: Path) -> None:
-    environment = launch.Environment(project)
-    venv.create(environment.folder, with_pip=False)  # runs, but has no pip: as good as broken
-    (environment.folder / "left-over").touch()
-    environment.create()
-    assert not (environment.folder / "left-over").exists()
+def test_environment_of_another_python_is_made_anew(renewed: Path) -> None:
+    assert launch.Environment(renewed.parent).python.exists()
+    assert not (renewed / "left-over").exists()
 
 
 def test_damaged_stamp_counts_as_none(project: Path) -> None:

@@ -90,15 +90,18 @@ def fuzz(url: str, document: Mapping[str, Any], count: int, *, seed: int = 0) ->
     report = FuzzReport()
     schema = schemathesis.openapi.from_dict(dict(document))
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+    modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    turns = [(one, modes[(n + turn) % 2]) for turn in range(2) for n, one in enumerate(operations)]
     with requests.Session() as session:
         session.auth = BOT
         while report.sent < count:
-            share = -(-(count - report.sent) // (2 * len(operations)))
-            for operation in operations:
-                for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                    with suppress(Unsatisfiable):  # a request in which nothing could be wrong
-                        cases = operation.as_strategy(generation_mode=mode)
-                        _send_cases(cases, session, url, report, share, seed)
+            share = -(-(count - report.sent) // len(turns))
+            for operation, mode in turns:  # a short run sends each route something right or something wrong
+                if report.sent >= count:
+                    break
+                with suppress(Unsatisfiable):  # a request in which nothing could be wrong
+                    cases = operation.as_strategy(generation_mode=mode)
+                    _send_cases(cases, session, url, report, share, seed)
             seed += 1
     return report
 
