@@ -85,7 +85,8 @@ class Studio:
 
     def wait_for_picture(self, seconds: float = 60) -> None:
         self.wait_until("done", seconds=seconds)
-        self.page.wait_for_selector(f'#{self.tab}_gallery .stage-image[src^="files/"]', timeout=10_000)
+        shown = f'#{self.tab}_gallery .stage-image[src^="files/"]:not([aria-busy])'  # not the picture before
+        self.page.wait_for_selector(shown)
 
     def picture_of_new_job(self, seconds: float = 60) -> str:
         """Press Generate and wait for the picture; returns its address."""

@@ -35,12 +35,16 @@ def open_panel(page: Page, panel: str) -> None:
     )
 
 
-def serious_problems(page: Page, part: dict[str, list[str]], *, colours_alone: bool) -> list[str]:
-    """What axe-core says of a part of the page; the script is there already."""
+def serious_problems(
+    page: Page, part: dict[str, list[str]] | None = None, *, colours_alone: bool = False
+) -> list[str]:
+    """What axe-core says of a part of the page, or of all of it."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
     only = {"runOnly": ["color-contrast"]} if colours_alone else {}
     found = page.evaluate(
         "async ([part, options]) => (await axe.run(part, options)).violations",
-        [part, {"resultTypes": ["violations"], **only}],
+        [part or {"include": ["html"]}, {"resultTypes": ["violations"], **only}],
     )
     return [
         f"{rule['id']}: {node['target']} {node['failureSummary']}"
@@ -54,7 +58,6 @@ def serious_problems(page: Page, part: dict[str, list[str]], *, colours_alone: b
 def test_no_tab_has_a_serious_problem(open_page: OpenPage, painted_url: str, dark: bool) -> None:
     """The dark page differs in its colours alone."""
     page = open_page(painted_url, dark=dark)
-    page.evaluate(Axe().axe_script)
     problems = {"around the tabs": serious_problems(page, {"exclude": [PANELS]}, colours_alone=dark)}
     for panel in panels_of(page):
         open_panel(page, panel)

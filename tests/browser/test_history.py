@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -34,7 +35,10 @@ class HistoryTab:
 
     def find(self, text: str, count: int) -> None:
         """Search, and wait until so many are found."""
-        self.page.locator(".history-query").fill(text)
+        box = self.page.locator(".history-query")
+        if box.input_value() != text:
+            with self.page.expect_response(lambda answer: _asks_for(answer.url, text)):
+                box.fill(text)
         expected = "One picture" if count == 1 else f"{count} pictures"
         expect(self.page.locator(".history-count")).to_have_text(expected)
 
@@ -51,6 +55,12 @@ class HistoryTab:
     def select(self, *prompts: str) -> None:
         for prompt in prompts:
             self.tile(prompt).click(modifiers=["Control"])
+
+
+def _asks_for(address: str, text: str) -> bool:
+    """Whether a request is the one that looks for a text in the history."""
+    parts = urlsplit(address)
+    return parts.path.endswith("/api/v1/history") and parse_qs(parts.query).get("q") == [text]
 
 
 def generated(page: Page, word: str) -> HistoryTab:

@@ -92,7 +92,12 @@
     return grid.load({ q: [query.q, query.starred ? 'is:starred' : ''].filter(Boolean).join(' '), bin: query.bin });
   };
 
-  search.addEventListener('input', studio.settled(180, () => { query.q = search.value.trim(); load(); }));
+  search.addEventListener('input', studio.settled(180, () => {
+    const wanted = search.value.trim();
+    if (wanted === query.q) return;   // what is selected stays selected
+    query.q = wanted;
+    load();
+  }));
   search.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' || event.key === 'ArrowDown') { event.preventDefault(); $('.history-grid').focus(); }
   });

@@ -14,7 +14,8 @@ const isBusy = (value) => value.state === 'queued' || value.state === 'running' 
 const showSource = async (source, alt) => {
   if (source === wanted) return;
   wanted = source;
-  if (!source) { image.hidden = true; image.removeAttribute('src'); return; }
+  image.setAttribute('aria-busy', 'true');   // until it shows what it shall
+  if (!source) { image.hidden = true; image.removeAttribute('src'); image.removeAttribute('aria-busy'); return; }
   if (!source.startsWith('data:') && image.src) {  // keep the last preview until the file is decoded
     const next = new Image();
     next.src = source;
@@ -24,6 +25,7 @@ const showSource = async (source, alt) => {
   image.src = source;
   image.alt = alt;
   image.hidden = false;
+  image.removeAttribute('aria-busy');
 };
 
 const selectedOf = (value) => {

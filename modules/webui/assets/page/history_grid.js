@@ -26,8 +26,8 @@ class HistoryGrid {
     if (!page || request !== this.request) return;
     Object.assign(this, { pictures: page.pictures, total: page.total, cursor: page.cursor, active: 0 });
     this.keepSelected();
+    this.on.loaded(this.total);   // before the tiles: a grid without pictures was hidden and had no width
     this.layOut();
-    this.on.loaded(this.total);
   }
 
   /** Look for pictures that came since; the list is read again only if there are some. */
