@@ -21,7 +21,7 @@ from modules.imaging.metadata import read_infotext
 from modules.services import Services
 from modules.settings.launch import LaunchOptions
 from modules.settings.options import Settings, infotext_options
-from modules.webui.choices import native_size, suggested_cfg_scale
+from modules.webui.form.choices import native_size, suggested_cfg_scale
 
 __all__ = ["add_generate_arguments", "run_generate"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from modules.services import Services
-from modules.webui.choices import FormChoices
-from modules.webui.generation_events import GenerationEvents
-from modules.webui.quick_settings import QuickSettings
+from modules.webui.events.generation_events import GenerationEvents
+from modules.webui.form.choices import FormChoices
+from modules.webui.form.quick_settings import QuickSettings
 from modules.webui.tab import GenerationTab
 
 __all__ = ["PageKit"]

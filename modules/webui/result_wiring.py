@@ -1,7 +1,7 @@
 """The wires of the buttons under the picture, and of those that copy pictures between modes."""
 
-from modules.webui.generation_events import GenerationEvents
-from modules.webui.result_events import ResultEvents
+from modules.webui.events.generation_events import GenerationEvents
+from modules.webui.events.result_events import ResultEvents
 from modules.webui.tab import GenerationTab
 
 __all__ = ["wire_copies", "wire_result"]

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from modules.webui.choices import FormChoices
-from modules.webui.form import Form
-from modules.webui.generation_form import icon_button
-from modules.webui.quick_settings import QuickSettings
-from modules.webui.result_panel import ResultPanel
-from modules.webui.start_form import StartForm
-from modules.webui.start_pictures import StartMode
-from modules.webui.token_counter import counter
+from modules.webui.form.choices import FormChoices
+from modules.webui.form.form import Form
+from modules.webui.form.generation_form import icon_button
+from modules.webui.form.quick_settings import QuickSettings
+from modules.webui.form.start_form import StartForm
+from modules.webui.form.start_pictures import StartMode
+from modules.webui.form.token_counter import counter
+from modules.webui.result.result_panel import ResultPanel
 
 __all__ = ["Actions", "GenerationTab", "new_form", "prompt_area"]
 

@@ -3,11 +3,11 @@
 import gradio as gr
 
 from modules.services import Services
-from modules.webui.choices import FormChoices, native_size, read_choices, suggested_cfg_scale
-from modules.webui.generation_events import GenerationEvents
+from modules.webui.events.generation_events import GenerationEvents
+from modules.webui.form.choices import FormChoices, native_size, read_choices, suggested_cfg_scale
+from modules.webui.form.quick_settings import QuickSettings
+from modules.webui.form.request_builder import SAME_CHECKPOINT
 from modules.webui.kit import PageKit
-from modules.webui.quick_settings import QuickSettings
-from modules.webui.request_builder import SAME_CHECKPOINT
 from modules.webui.result_wiring import wire_copies, wire_result
 from modules.webui.tab import GenerationTab
 

@@ -19,8 +19,8 @@ CATCH_ALL = {
     "modules/plugins/manager.py",  # a hook of an extension
     "modules/server/errors.py",  # the HTTP boundary
     "modules/training/finetuning/job.py",  # what breaks a training ends that job only
-    "modules/webui/extras_events.py",  # as the next: a form of its own
-    "modules/webui/relay.py",  # what goes wrong while a form is read is said on the page
+    "modules/webui/tabs/extras_events.py",  # as the next: a form of its own
+    "modules/webui/events/relay.py",  # what goes wrong while a form is read is said on the page
     "modules/webui/messages.py",  # the page's boundary
 }
 

@@ -1,0 +1,1 @@
+"""What buttons do: jobs are submitted, followed and steered."""

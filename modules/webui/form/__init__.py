@@ -1,0 +1,1 @@
+"""Forms: their controls, and the ways from and to a request."""

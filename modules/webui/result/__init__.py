@@ -1,0 +1,1 @@
+"""The picture that forms, and what is said beside it."""

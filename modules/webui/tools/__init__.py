@@ -1,0 +1,1 @@
+"""What stands around the forms: queue, memory, defaults, cards, the page's menu."""
