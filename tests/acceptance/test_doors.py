@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from modules.server.run import bind_socket
-from modules.submission import _server_settings
+from modules.submission import server_settings
 from tests.acceptance.conftest import Check
 from tests.server.route_table import every_route, full_app
 from tests.server.studio import Studio, open_studio
@@ -189,7 +189,7 @@ def test_16_nobody_anonymous_from_the_network(check: Check, tmp_path: Path) -> N
 
 
 def test_17_settings_are_the_administrators(check: Check, tmp_path: Path) -> None:
-    keys = sorted(_server_settings())
+    keys = sorted(server_settings())
     with open_studio(tmp_path, basic=dict([BOB])) as studio:
         token = studio.access.accounts.create_token("ann", "artist")
         artist = {"authorization": f"Bearer {token}"}
