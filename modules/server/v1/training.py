@@ -19,9 +19,10 @@ from modules.server.json_body import JsonRoute
 from modules.server.v1.models import JobModel, job_model
 from modules.services import Services
 from modules.training.finetuning.curve import smoothed
+from modules.training.finetuning.pictures import read_picture
 from modules.training.finetuning.presets import PRESETS, merged
 from modules.training.finetuning.recipe import checked_recipe
-from modules.training.finetuning.sets import PictureSets
+from modules.training.finetuning.sets import MAX_CAPTION, PictureSets
 
 __all__ = ["training_router"]
 
@@ -77,13 +78,13 @@ def training_router(services: Services) -> APIRouter:
         prefix="/api/v1/training", route_class=JsonRoute, tags=["training"], responses=ERROR_RESPONSES
     )
     _add_runs(router, services)
-    _add_sets(router, PictureSets(services.options.folders.data / "training-sets"))
+    _add_sets(router, services)
     return router
 
 
 def _add_runs(router: APIRouter, services: Services) -> None:
     training = services.training
-    sets = PictureSets(services.options.folders.data / "training-sets")
+    sets = _sets(services)
 
     @router.get("/presets")
     def presets(caller: Caller) -> dict[str, JsonValue]:
@@ -128,7 +129,13 @@ def _add_runs(router: APIRouter, services: Services) -> None:
         return Response(newest.read_bytes(), media_type="image/png", headers=_NO_STORE)
 
 
-def _add_sets(router: APIRouter, sets: PictureSets) -> None:
+def _sets(services: Services) -> PictureSets:
+    return PictureSets(services.options.folders.data / "training-sets")
+
+
+def _add_sets(router: APIRouter, services: Services) -> None:
+    sets = _sets(services)
+
     @router.get("/sets")
     def list_sets(caller: Caller) -> list[str]:
         """Names of the sets of pictures that were sent."""
@@ -166,6 +173,20 @@ def _add_sets(router: APIRouter, sets: PictureSets) -> None:
         require_admin(caller)
         content = thumbnail_webp(sets.picture(name, file), _THUMBNAIL)
         return Response(content, media_type="image/webp", headers=_NO_STORE)
+
+    @router.post("/sets/{name}/pictures/{file}/describe")
+    def describe_picture(
+        name: str,
+        file: str,
+        caller: Caller,
+        method: Annotated[str, Query(max_length=40, description="clip for sentences, deepdanbooru for tags")],
+    ) -> SetModel:
+        """Let a model that is installed here write a picture's caption."""
+        require_admin(caller)
+        image, _ = read_picture(sets.picture(name, file))
+        text = services.interrogator.describe(image, method, services.settings.current)
+        sets.write_captions(name, {file: text[:MAX_CAPTION]})
+        return SetModel(captions=sets.captions(name))
 
     @router.delete("/sets/{name}/pictures/{file}")
     def remove_picture(name: str, file: str, caller: Caller) -> SetModel:

@@ -10,7 +10,7 @@ from modules.imaging.decode import load_image
 from modules.imaging.files import make_folder, write_replacing
 from modules.training.finetuning.pictures import IMAGE_SUFFIXES, name_words, picture_paths
 
-__all__ = ["PictureSets"]
+__all__ = ["MAX_CAPTION", "PictureSets"]
 
 MAX_PICTURES = 2000
 MAX_CAPTION = 5000  # characters

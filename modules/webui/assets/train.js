@@ -35,6 +35,11 @@
     picker.value = '';
     load();
   };
+  const describe = (method) => studio.attempt(async () => {
+    const { captions } = await studio.ask('GET', setPath());
+    for (const file of Object.keys(captions)) show(await studio.ask('POST', `${setPath('pictures', encodeURIComponent(file))}/describe?method=${method}`));
+  });
+  for (const button of element.querySelectorAll('[data-describe]')) button.onclick = () => describe(button.dataset.describe);
   picker.onchange = () => add([...picker.files]);
   setField.onchange = load;
   root.ondragover = (event) => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); };

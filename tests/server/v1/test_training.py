@@ -140,6 +140,14 @@ def test_a_training_that_cannot_be_done_is_refused_at_once(
     assert said in answer.text
 
 
+def test_a_captioning_model_that_is_not_installed_is_asked_for(studio: Desk, tmp_path: Path) -> None:
+    file = _sent(studio, tmp_path)
+    answer = studio.post(f"{SETS}/foxes/pictures/{file}/describe?method=clip", None)
+    assert answer.status_code == 404
+    assert "models" in answer.json()["detail"]
+    assert studio.get(f"{SETS}/foxes").json() == {"captions": {file: "red fox"}}
+
+
 def test_artists_do_not_train(studio: Desk) -> None:
     access = studio.studio.access
     headers = {"cookie": f"{access.cookie}={access.accounts.open_session(Principal('ann', 'artist'))}"}
