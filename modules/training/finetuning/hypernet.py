@@ -36,6 +36,7 @@ class HypernetworkTrainee:
 
     suffix = ".pt"
     changes_text = False
+    word = None
 
     def __init__(
         self,

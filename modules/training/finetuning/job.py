@@ -106,6 +106,7 @@ class TrainingRun:
         self._updates: Generator[Progress, None, None] | None = None
         self._control = Control()
         self._paused_at = -1
+        self._told = ""
         self._speed: tuple[float, int] | None = None  # when and at which step measuring began
         self._unbooked = 0.0
         self._drawn_at = time.monotonic()
@@ -129,7 +130,7 @@ class TrainingRun:
                 self._hold_still()
                 return False
             if not self._office.may_train(self):
-                self._jobs.report(self.job_id, text="Waiting for another training")
+                self._tell("Waiting for another training")
                 return False
             self._work()
         except Exception as error:  # the boundary: what stops a training ends this job only
@@ -194,6 +195,12 @@ class TrainingRun:
         if now - self._drawn_at >= CURVE_EVERY and self._run is not None:
             self._drawn_at = now
             self._run.draw_curve()
+
+    def _tell(self, text: str) -> None:
+        """Say what is being done, once."""
+        if self._told != text:
+            self._told = text
+            self._jobs.report(self.job_id, text=text)
 
     def _hold_still(self) -> None:
         """Keep the state once, so that nothing is lost while the run is held."""

@@ -163,6 +163,7 @@ class LoraTrainee:
     """
 
     suffix = ".safetensors"
+    word = None
 
     def __init__(self, model: LoadedModel, shape: LoraShape, optimisation: Optimisation, seed: int) -> None:
         self._model, self._shape, self._optimisation = model, shape, optimisation

@@ -25,7 +25,7 @@ from modules.training.finetuning.drawing import draw_class, draw_picture, draw_r
 from modules.training.finetuning.latents import EncodedPicture, encode_pictures
 from modules.training.finetuning.pictures import PictureSet, read_pictures
 from modules.training.finetuning.recipe import DataChoice, FineTuneRecipe, PriorChoice
-from modules.training.finetuning.texts import CaptionEncoder, TaughtWord, vector_of
+from modules.training.finetuning.texts import CaptionEncoder, vector_of
 from modules.training.finetuning.trainee import RunFacts, Trainee
 from modules.training.loop import LoopSettings, Measurement, Trainer, numpy_generator, step_generator
 from modules.training.objective import (
@@ -98,8 +98,7 @@ class FineTuning:
         self._half = on_gpu if learning.bfloat16 is None else learning.bfloat16
         # torch's fused attention is slow in bfloat16 on CPUs
         self._attention: AttentionKind = "sliced" if self._half and not on_gpu else model.runtime.attention
-        word: TaughtWord | None = trainee if _is_word(trainee) else None  # type: ignore[assignment]
-        self.texts = CaptionEncoder(model, learning.clip_skip, trainee.changes_text, word)
+        self.texts = CaptionEncoder(model, learning.clip_skip, trainee.changes_text, trainee.word)
         self._signal = model.schedule.alphas_cumprod.float()
         self._batches = Batches((), learning.batch, learning.seed)
         self._prior: Batches | None = None
@@ -283,10 +282,6 @@ class FineTuning:
                 yield
         finally:
             self._trainee.network.train()
-
-
-def _is_word(trainee: Trainee) -> bool:
-    return callable(getattr(trainee, "vectors", None))
 
 
 def _loop_settings(recipe: FineTuneRecipe) -> LoopSettings:

@@ -9,6 +9,7 @@ from torch import nn
 
 from modules.checkpoints.files import CheckpointFile
 from modules.training.finetuning.recipe import FineTuneRecipe
+from modules.training.finetuning.texts import TaughtWord
 
 __all__ = ["ParameterGroup", "RunFacts", "Trainee", "noted_checkpoint"]
 
@@ -56,6 +57,11 @@ class Trainee(Protocol):
 
     changes_text: bool
     suffix: str
+
+    @property
+    def word(self) -> TaughtWord | None:
+        """The word whose vectors are trained, if it is one."""
+        ...
 
     @property
     def network(self) -> nn.Module:

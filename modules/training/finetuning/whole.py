@@ -29,6 +29,7 @@ class WholeTrainee:
     """
 
     suffix = ".safetensors"
+    word = None
 
     def __init__(self, model: LoadedModel, optimisation: Optimisation, *, text_encoder: bool) -> None:
         self._model, self._optimisation = model, optimisation

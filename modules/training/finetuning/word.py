@@ -62,6 +62,11 @@ class WordTrainee:
         self.network = nn.ParameterList(begin[key].detach().float().clone().to(device) for key in self._keys)
         self.suffix = self._content(("", ""), 0)[0]
 
+    @property
+    def word(self) -> "WordTrainee":
+        """This one."""
+        return self
+
     def vectors(self, encoder: int) -> Tensor:
         """The vectors (N, W) for one of the model's text encoders."""
         return self.network[encoder]
