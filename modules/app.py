@@ -26,6 +26,7 @@ from modules.generation.prompts import PromptRoom
 from modules.generation.resolve import Catalogs, freeze_request, resolve
 from modules.generation.runner import Runner
 from modules.generation.speed import SpeedLog
+from modules.generation.step_reuse import StepReuse
 from modules.generation.step_store import StepStore
 from modules.generation.story import StoryRoom
 from modules.history.history import History
@@ -110,7 +111,8 @@ def create_services(options: LaunchOptions) -> Services:
     interrogator = Interrogator(
         Describers(folders.models, runtime.device), folders.data.parent / "interrogate"
     )
-    room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer)
+    reuse = StepReuse()
+    room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer, reuse)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), StepPreviews(models, previewer))
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
     plugins = PluginManager(folders.extensions, lambda: settings.current)
@@ -137,6 +139,7 @@ def create_services(options: LaunchOptions) -> Services:
         history=history,
         blobs=blobs,
         models=models,
+        reuse=reuse,
         estimator=estimator,
         plugins=plugins,
         training=training,

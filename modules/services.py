@@ -1,6 +1,6 @@
 """The owners of all state, built once by ``app.create_services`` and passed to whoever needs them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.adapters.textual_inversion import EmbeddingCatalog
@@ -14,6 +14,7 @@ from modules.generation.models import ModelPool
 from modules.generation.postprocess import Postprocessor
 from modules.generation.resolve import Catalogs
 from modules.generation.runner import Runner
+from modules.generation.step_reuse import StepReuse
 from modules.history.history import History
 from modules.imaging.blobs import BlobStore
 from modules.jobs.service import JobService
@@ -48,6 +49,7 @@ class Services:
         plugins: extensions, and with them all scripts.
         training: what is being taught to models.
         runner: the engine thread that works off the queue.
+        reuse: steps of the latest pictures, for those that begin alike.
     """
 
     options: LaunchOptions
@@ -68,6 +70,7 @@ class Services:
     plugins: PluginManager
     training: TrainingJobs
     runner: Runner
+    reuse: StepReuse = field(default_factory=StepReuse)
 
 
 def catalogs_of(services: Services) -> Catalogs:

@@ -135,7 +135,7 @@ class Execution:
 
         def decode(rung: Rung) -> Tensor:
             with place.on(rung):
-                inside = z.to(place.runtime.device, _dtype(vae))
+                inside = _laid_out(z.to(place.runtime.device, _dtype(vae)), place.runtime)
                 out = decode_in_tiles(vae, inside, rung.tile) if rung.tile else vae.decode(inside)
                 return out.to("cpu", torch.float32)
 
@@ -217,7 +217,7 @@ def _lower_vae(rung: Rung, device: torch.device) -> Rung | None:
 def _run_unet(unet: nn.Module, asked: UNetInput, runtime: Runtime) -> Tensor:
     device, dtype = runtime.device, runtime.dtype
     out: Tensor = unet(
-        asked.x.to(device, dtype),
+        _laid_out(asked.x.to(device, dtype), runtime),
         asked.timesteps.to(device),
         asked.context.to(device, dtype),
         None if asked.vector is None else asked.vector.to(device, dtype),
@@ -226,15 +226,20 @@ def _run_unet(unet: nn.Module, asked: UNetInput, runtime: Runtime) -> Tensor:
     return out.to("cpu", torch.float32)
 
 
+def _laid_out(x: Tensor, runtime: Runtime) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if runtime.channels_last else x
+
+
 @contextmanager
 def in_float32(network: nn.Module) -> Iterator[None]:
     """Compute in 32-bit floats within the block; the weights come back bit for bit."""
-    dtype = _dtype(network)
+    formats = [(parameter, parameter.dtype) for parameter in network.parameters()]
     network.float()
     try:
         yield
     finally:
-        network.to(dtype)
+        for parameter, dtype in formats:
+            parameter.data = parameter.data.to(dtype)
 
 
 def _dtype(network: nn.Module) -> torch.dtype:

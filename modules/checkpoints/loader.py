@@ -6,9 +6,11 @@ its model is in use must change neither pictures nor the life of the process.
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from modules.checkpoints.depth import load_depth
 from modules.checkpoints.files import CheckpointFile, VaeFile
@@ -23,15 +25,17 @@ from modules.families.hints import ArchitectureHints, hints_from_header, hints_f
 from modules.families.shapes import vae_config
 from modules.networks.clip_text import ClipTextConfig, ClipTextEncoder
 from modules.networks.open_clip_text import OpenClipTextEncoder
+from modules.networks.prepacked import prepack
 from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL
-from modules.runtime.device import Runtime
+from modules.runtime.device import Runtime, free_memory
 
-__all__ = ["detect_checkpoint", "load_model", "load_vae"]
+__all__ = ["detect_checkpoint", "file_stamp", "load_model", "load_vae"]
 
 _logger = logging.getLogger(__name__)
 
 _PROBE_TIMESTEP = 999
+_PLENTY = 4  # times a network's size: for its packed weights, and for what it computes with
 _PROBE_LIMIT = -1.0  # a v network answers about -x to pure noise, a noise network about x
 
 
@@ -59,6 +63,7 @@ def load_model(
         CheckpointError: a file is missing, corrupt, refused, of no known family, or incomplete.
         DeviceMemoryError: the device cannot hold the weights.
     """
+    stamp = file_stamp(file.path)
     weights = open_checkpoint(file)
     detected = _detect(file, weights)
     try:
@@ -90,7 +95,15 @@ def load_model(
         runtime=runtime,
         vae_file=vae,
         depth=depth,
+        stamp=stamp,
     )
+
+
+def file_stamp(path: Path) -> tuple[str, ...]:
+    """What tells a file, or the files of a folder, from what had or will have the same name."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    facts = ((each, each.stat()) for each in files if each.exists())
+    return tuple(f"{each} {fact.st_size} {fact.st_mtime_ns}" for each, fact in facts)
 
 
 def load_vae(file: VaeFile, runtime: Runtime) -> AutoencoderKL:
@@ -108,7 +121,7 @@ def load_vae(file: VaeFile, runtime: Runtime) -> AutoencoderKL:
     with torch.device("meta"):
         vae = AutoencoderKL(config)
     names = {name: VAE_PREFIX + name for name in shapes}
-    return fill_network(vae, weights, names, runtime.device, runtime.vae_dtype)
+    return _filled_vae(vae, weights, names, runtime)
 
 
 def _detect(file: CheckpointFile, weights: Weights) -> DetectedModel:
@@ -120,7 +133,9 @@ def _build_unet(weights: Weights, detected: DetectedModel, runtime: Runtime) -> 
     with torch.device("meta"):
         unet = UNet(detected.unet)
     names = {name: UNET_PREFIX + name for name in weights.header.below(UNET_PREFIX)}
-    return fill_network(unet, weights, names, runtime.device, runtime.dtype)
+    unet = fill_network(unet, weights, names, runtime.device, runtime.dtype)
+    _pack(unet, runtime)
+    return unet
 
 
 def _build_text(
@@ -150,7 +165,24 @@ def _baked_in_vae(weights: Weights, detected: DetectedModel, runtime: Runtime) -
     with torch.device("meta"):
         vae = AutoencoderKL(detected.vae)
     names = {name: VAE_PREFIX + name for name in weights.header.below(VAE_PREFIX)}
-    return fill_network(vae, weights, names, runtime.device, runtime.vae_dtype)
+    return _filled_vae(vae, weights, names, runtime)
+
+
+def _filled_vae(
+    vae: AutoencoderKL, weights: Weights, names: Mapping[str, str], runtime: Runtime
+) -> AutoencoderKL:
+    vae = fill_network(vae, weights, names, runtime.device, runtime.vae_dtype)
+    if runtime.vae_dtype is torch.bfloat16:
+        vae.decoder.conv_out.float()  # colours in bfloat16 are a grey level apart
+    _pack(vae.decoder, runtime)
+    return vae
+
+
+def _pack(network: nn.Module, runtime: Runtime) -> None:
+    """Let a network trade memory for speed, where there is plenty of it."""
+    size = sum(parameter.nbytes for parameter in network.parameters())
+    if runtime.prepacked and free_memory(runtime.device) > _PLENTY * size:
+        prepack(network)
 
 
 def _schedule(weights: Weights, hints: ArchitectureHints) -> NoiseSchedule:

@@ -45,6 +45,7 @@ class LoadedModel:
         tiny_encoder, tiny_decoder: TAESD in the VAE's place, where it was asked for and can be had.
         notes: what was asked of the model and cannot be had, one sentence each.
         execution: runs the networks within the memory there is.
+        stamp: tells the checkpoint's file from others that had or will have its name.
     """
 
     file: "CheckpointFile"
@@ -61,6 +62,7 @@ class LoadedModel:
     tiny_decoder: TinyDecoder | None = None
     notes: tuple[str, ...] = ()
     execution: Execution = field(default_factory=Execution)
+    stamp: tuple[str, ...] = ()
 
     @property
     def latent_channels(self) -> int:

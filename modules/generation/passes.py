@@ -27,6 +27,7 @@ from modules.generation.plan import GenerationPlan, ImagePlan, PassPlan, Refiner
 from modules.generation.prompts import EncodedPrompts
 from modules.generation.reversed_noise import reversed_noise
 from modules.generation.sampling_pass import PassProgress, sampling_pass
+from modules.generation.step_reuse import pass_identity
 from modules.generation.story import Story
 from modules.settings.options import Settings
 
@@ -121,25 +122,28 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
     schedule = schedule_in_force(of.model, of.settings)
     noise_spec, tree = _noise_spec(of), _shared_tree(of, spec)
     noise, source = initial_noise(noise_spec, of.latent_shape, shared_tree=tree)
-    stored = memory.steps.get(of.stage)
+    stored = memory.steps.get(of.stage)  # of this very picture, by a server that was killed
     if of.start.reversal is not None and stored is None:
         noise = yield from _found_noise(of, of.start.reversal, schedule, noise)
     begin = _begin(of, spec, schedule, noise)
     if len(begin.sigmas) == 0:
         return PassResult(begin.x, of.key)
+    view, guidance = _view(of, spec, schedule), _guidance(of, spec)
+    identity = None
+    if _refiner_of(of) is None:  # which weights are in force must be told by the number of calls alone
+        steering = replace(guidance, shown="Combined")  # what previews show changes no step
+        stream = replace(
+            noise_spec, subseed=0, subseed_strength=0.0, resize_from=None
+        )  # those are in the start
+        whole = (spec.name, begin, stream, tree, steering, of.settings.enable_quantization)
+        identity = pass_identity(view, of.model, of.start.blend, whole)
+        stored = stored or of.story.room.reuse.find(identity)
     state = SamplerState(begin.x, draws=source.draws) if stored is None else stored.state
     if stored is not None:
         source = _source_at(noise_spec, of, stored.state.draws, tree)
     denoiser = GuidedDenoiser(
-        ModelView(
-            of.key,
-            _prediction(of, of.model, spec, schedule),
-            of.prompts.conditioning,
-            of.start.concat,
-            edits_images=of.model.family.extra_channels == "edit",
-            token_merging=of.sampling.token_merging,
-        ),
-        _guidance(of, spec),
+        view,
+        guidance,
         timestep_of=lambda sigma: schedule.sigma_to_t(sigma, of.settings.enable_quantization),
         switch=_refiner_switch(of),
         blend=of.start.blend,
@@ -147,11 +151,27 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
     )
     sampler = spec.function(state, begin.sigmas, source, begin.options)
     steps = max(1, len(begin.sigmas) - 1)
-    latent = yield from sampling_pass(sampler, denoiser, PassProgress(of.stage, steps))
+    latent = yield from sampling_pass(
+        sampler,
+        denoiser,
+        PassProgress(of.stage, steps),
+        keep=lambda state, calls: of.story.room.reuse.keep(identity, state, calls) if identity else None,
+    )
     if of.start.blend is not None:
         latent = of.start.blend.finish(latent)
     yield PassDone(of.stage, latent)
     return PassResult(latent, denoiser.key)
+
+
+def _view(of: ImagePass, spec: SamplerSpec, schedule: NoiseSchedule) -> ModelView:
+    return ModelView(
+        of.key,
+        _prediction(of, of.model, spec, schedule),
+        of.prompts.conditioning,
+        of.start.concat,
+        edits_images=of.model.family.extra_channels == "edit",
+        token_merging=of.sampling.token_merging,
+    )
 
 
 def _found_noise(

@@ -1,11 +1,11 @@
 """One run of a sampler, told as a coroutine: questions go to the denoiser, steps to the engine."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from modules.diffusion.sampling import Sampler, StepDone
+from modules.diffusion.sampling import Sampler, SamplerState, StepDone
 from modules.generation.denoiser import GuidedDenoiser
 from modules.generation.effects import HALT, Answer, Effect, Stage, StepEnd
 
@@ -29,9 +29,19 @@ class PassProgress:
 
 
 def sampling_pass(
-    sampler: Sampler, denoiser: GuidedDenoiser, progress: PassProgress
+    sampler: Sampler,
+    denoiser: GuidedDenoiser,
+    progress: PassProgress,
+    *,
+    keep: Callable[[SamplerState, int], None] = lambda _state, _calls: None,
 ) -> Generator[Effect, Answer, Tensor]:
     """Drive ``sampler`` to its end; returns the final latent, (1, C, h, w).
+
+    Args:
+        sampler: started.
+        denoiser: answers it.
+        progress: what the engine is told of each step.
+        keep: told each step's state and the calls that led to it.
 
     Raises:
         HaltedError: the engine answered a step with ``HALT``.
@@ -44,6 +54,7 @@ def sampling_pass(
             final: Tensor = end.value
             return final
         if isinstance(event, StepDone):
+            keep(event.state, denoiser.calls)
             answer = yield StepEnd(
                 progress.name,
                 event.state,

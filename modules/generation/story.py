@@ -7,6 +7,7 @@ from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.generation.plan import GenerationPlan, ImagePlan
 from modules.generation.preview import Previewer
 from modules.generation.prompts import PromptRoom
+from modules.generation.step_reuse import StepReuse
 from modules.generation.step_store import ImageMemory
 from modules.imaging.blobs import BlobStore
 
@@ -15,13 +16,14 @@ __all__ = ["Story", "StoryRoom"]
 
 @dataclass(frozen=True)
 class StoryRoom:
-    """Owners that coroutines read from: prompt encoding, uploaded pictures, upscalers and the like."""
+    """Owners that coroutines read from: prompt encoding, uploaded pictures, known steps and the like."""
 
     prompts: PromptRoom
     blobs: BlobStore
     upscalers: UpscalerCatalog
     faces: FaceRestorers
     previewer: Previewer
+    reuse: StepReuse
 
 
 @dataclass(frozen=True)

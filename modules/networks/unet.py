@@ -124,8 +124,9 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(B, C, h, w) and (B, E) to (B, C', h, w)."""
-        h = self.in_layers(x) + self.emb_layers(embedding)[:, :, None, None]  # B C' h w
-        out: Tensor = self.skip_connection(x) + self.out_layers(h)
+        # sums go into what a convolution has just made, which nothing else needs: memory is not touched twice
+        h = self.in_layers(x).add_(self.emb_layers(embedding)[:, :, None, None])  # B C' h w
+        out: Tensor = self.out_layers(h).add_(self.skip_connection(x))
         return out
 
 
@@ -191,12 +192,12 @@ class TransformerBlock(nn.Module):
         """(B, N, W) and (B, T, D) to (B, N, W); ``merge`` shortens self-attention."""
         h = self.norm1(x)
         if merge is None:
-            x = x + self.attn1(h, h)
+            x = self.attn1(h, h).add_(x)
         else:
             h = merge.merge(h)
             x = x + merge.unmerge(self.attn1(h, h))
-        x = x + self.attn2(self.norm2(x), context)
-        out: Tensor = x + self.ff(self.norm3(x))
+        x = self.attn2(self.norm2(x), context).add_(x)
+        out: Tensor = self.ff(self.norm3(x)).add_(x)
         return out
 
 
@@ -234,7 +235,7 @@ class SpatialTransformer(nn.Module):
         h = h.transpose(1, 2).unflatten(2, (height, -1))  # B C h w
         if not self.linear:
             h = self.proj_out(h)
-        out: Tensor = x + h
+        out: Tensor = h.add_(x)
         return out
 
 

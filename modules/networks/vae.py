@@ -69,7 +69,7 @@ class ResnetBlock(nn.Module):
         """(B, C, H, W) to (B, C', H, W)."""
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
-        out: Tensor = (x if self._same else self.nin_shortcut(x)) + h
+        out: Tensor = h.add_(x if self._same else self.nin_shortcut(x))  # nothing else needs what h was
         return out
 
 
@@ -89,7 +89,7 @@ class AttnBlock(nn.Module):
         h = self.norm(x)
         q, k, v = (_as_sequence(layer(h)) for layer in (self.q, self.k, self.v))  # B 1 H*W C
         h = attention(q, k, v).squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:])
-        out: Tensor = x + self.proj_out(h)
+        out: Tensor = self.proj_out(h).add_(x)
         return out
 
 
@@ -236,7 +236,9 @@ class Decoder(nn.Module):
         """The large levels, which see only what is near: (B, C, p*h, p*w) to (B, 3, h*f, w*f)."""
         for level in reversed(self.up[: self.fine_levels]):
             h = level(h)
-        out: Tensor = self.conv_out(F.silu(self.norm_out(h)))
+        h = F.silu(self.norm_out(h))
+        # in 16 bits values near 1 would be a grey level apart, so this layer alone may be kept in 32
+        out: Tensor = self.conv_out(h.to(self.conv_out.weight.dtype))
         return out
 
 

@@ -24,12 +24,20 @@ def _expected(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tenso
     return (scores.softmax(-1) @ v.double()).float()
 
 
-@pytest.mark.parametrize("kind", ["sdpa", "sliced"])
+@pytest.mark.parametrize("kind", ["sdpa", "sliced", "blocked"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_it_is_the_softmax_of_scaled_products(kind: module.AttentionKind, causal: bool) -> None:
     q, k, v = _inputs(20 if causal else 33)
     with use_attention(kind):
         assert torch.allclose(attention(q, k, v, causal=causal), _expected(q, k, v, causal=causal), atol=1e-6)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 400, 4000, 9000, 2**20])
+def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
+    q, k, v = _inputs()
+    monkeypatch.setattr(module, "_BLOCK_BYTES", block_bytes)
+    with use_attention("blocked"):
+        assert torch.allclose(attention(q, k, v), _expected(q, k, v), atol=1e-6)
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -10,14 +10,50 @@ import torch
 
 from modules.exceptions import RequestError
 from modules.runtime import device as module
-from modules.runtime.device import choose_runtime, free_memory
+from modules.runtime.device import bfloat16_is_faster, choose_runtime, free_memory
 
 
-def test_the_cpu_computes_in_32_bits_unless_told_otherwise() -> None:
-    runtime = choose_runtime("cpu")
+def test_the_cpu_computes_in_32_bits_if_told_so() -> None:
+    runtime = choose_runtime("cpu", "full")
     assert (runtime.dtype, runtime.vae_dtype, runtime.attention) == (torch.float32, torch.float32, "sdpa")
+    assert not runtime.prepacked
     half = choose_runtime("cpu", "half")
     assert (half.dtype, half.vae_dtype) == (torch.bfloat16, torch.bfloat16)
+
+
+@pytest.mark.parametrize("is_faster", [False, True])
+def test_left_alone_the_cpu_computes_in_16_bits_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, is_faster: bool
+) -> None:
+    monkeypatch.setattr(module, "bfloat16_is_faster", lambda: is_faster)
+    runtime = choose_runtime("cpu")
+    wanted = torch.bfloat16 if is_faster else torch.float32
+    assert (runtime.dtype, runtime.vae_dtype) == (wanted, wanted)
+    assert runtime.prepacked == runtime.channels_last == is_faster
+
+
+@pytest.mark.parametrize("units", [set(), {"avx512_bf16"}, {"avx512_bf16", "amx_bf16"}])
+def test_attention_is_computed_in_blocks_where_the_fused_kernel_misses_the_units(
+    monkeypatch: pytest.MonkeyPatch, units: set[str]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(units, True))
+    wanted = "sdpa" if "amx_bf16" in units else "blocked"
+    assert choose_runtime("cpu", "half").attention == wanted
+    assert choose_runtime("cpu", "full").attention == "sdpa"
+    assert choose_runtime("cpu", "half", attention="sdpa").attention == "sdpa"
+
+
+def test_a_cpu_without_units_for_16_bits_is_not_even_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(x: torch.Tensor) -> float:
+        return 1.0 if x.dtype is torch.float32 else 0.5
+
+    monkeypatch.setattr(module, "_least_seconds", measured)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
+    assert not bfloat16_is_faster()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert bfloat16_is_faster()
+    monkeypatch.setattr(module, "_CLEARLY", 3.0)
+    assert not bfloat16_is_faster()
 
 
 def test_options_are_passed_on() -> None:

@@ -34,6 +34,7 @@ def maintenance_router(services: Services) -> APIRouter:
         """Drop the models from memory; the next job loads what it needs."""
         require_admin(caller)
         services.models.unload()
+        services.reuse.clear()
         return {}
 
     @router.post("/sdapi/v1/reload-checkpoint")
