@@ -82,9 +82,10 @@ def test_another_second_pass_keeps_the_first(studio_open: Services) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"seed": 6}, {"cfg_scale": 3.0}, {"prompt": "a dog"}, {"negative_prompt": "dog"}, {"steps": STEPS + 1},
-        {"sampler_name": "Heun"}, {"width": 72}, {"scheduler": "Karras"}, {"tiling": True}, {"s_churn": 0.5},
-        {"subseed_strength": 0.1, "subseed": 3}, {"override_settings": {"CLIP_stop_at_last_layers": 2}},
+        {"seed": 6}, {"cfg_scale": 3.0}, {"prompt": "a dog"}, {"negative_prompt": "dog"}, {"width": 72},
+        {"steps": STEPS + 1}, {"sampler_name": "Heun"}, {"scheduler": "Karras"}, {"tiling": True},
+        {"s_churn": 0.5}, {"subseed_strength": 0.1, "subseed": 3},
+        {"override_settings": {"CLIP_stop_at_last_layers": 2}},
         {"override_settings": {"eta_noise_seed_delta": 31337}},
         {"override_settings": {"token_merging_ratio": 0.4}},
     ],
