@@ -35,6 +35,7 @@ class Studio:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="studio-")
+        self._seed = 0
 
     def load(self, checkpoint: Path, kind: Kind) -> None:
         """Open the studio, load the checkpoint and take its networks' work away."""
@@ -69,7 +70,9 @@ class Studio:
         """Seconds of one picture of one step through the HTTP API, PNG and files included."""
 
         def ask() -> None:
-            answer = self._client.post("/sdapi/v1/txt2img", json={**_asked(1, side), "save_images": True})
+            answer = self._client.post(
+                "/sdapi/v1/txt2img", json={**self._asked(1, side), "save_images": True}
+            )
             answer.raise_for_status()
 
         ask()
@@ -93,19 +96,19 @@ class Studio:
     def _run(self, steps: int, side: int) -> None:
         make_pictures(
             self._services,
-            GenerationRequest.model_validate({**_asked(steps, side), "save_images": False}),
+            GenerationRequest.model_validate({**self._asked(steps, side), "save_images": False}),
         )
+
+    def _asked(self, steps: int, side: int) -> dict[str, object]:
+        self._seed += 1  # steps that are known would not be made again
+        return {"prompt": "a lighthouse", "steps": steps, "width": side, "height": side, "seed": self._seed,
+                "sampler_name": "Euler"}  # fmt: skip
 
     @staticmethod
     def _seconds(run: Callable[[], None]) -> float:
         begun = time.perf_counter()
         run()
         return time.perf_counter() - begun
-
-
-def _asked(steps: int, side: int) -> dict[str, object]:
-    return {"prompt": "a lighthouse", "steps": steps, "width": side, "height": side, "seed": 1,
-            "sampler_name": "Euler"}  # fmt: skip
 
 
 def _take_work_away(model: LoadedModel) -> None:

@@ -24,7 +24,8 @@ class Couple:
 VALUES = [
     (), (None,), (None, None), ((None, None),), (1,), (1.0,), (True,), ("1",), (b"1",), (Path("1"),),
     ("", "1"), ("1", ""), (("1",), ()), ((), ("1",)), (Pair(1, 2),), (Pair(2, 1),), (Couple(1, 2),),
-    ({"a": 1},), ({"a": 2},), (torch.zeros(2, 2),), (torch.zeros(4),), (torch.zeros(2, 2).half(),), (torch.ones(2, 2),),
+    ({"a": 1},), ({"a": 2},), (torch.zeros(2, 2),),
+    (torch.zeros(4),), (torch.zeros(2, 2).half(),), (torch.ones(2, 2),),
     (torch.zeros(()),), (torch.zeros(0),), (torch.zeros(0, 2),), (0.1,), (0.1 + 2**-55,),
 ]  # fmt: skip
 
