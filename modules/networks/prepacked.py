@@ -43,7 +43,7 @@ class PackedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W')."""
-        if self.padding_mode != "zeros" or x.dtype is not self.weight.dtype or torch.is_grad_enabled():
+        if self.padding_mode != "zeros" or not _can_pack(self.weight, x):
             return super().forward(x)
         geometry = [list(map(int, sides)) for sides in (self.padding, self.stride, self.dilation)]
         packed = self.pack.of(self.weight)
@@ -62,7 +62,7 @@ class PackedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) to (..., D')."""
-        if x.dtype is not self.weight.dtype or torch.is_grad_enabled():
+        if not _can_pack(self.weight, x):
             return super().forward(x)
         return _linear(x, _packed_linear(self.pack, self.weight, x), self.bias)
 
@@ -80,7 +80,7 @@ class PackedGatedGelu(GatedGelu):
         """(B, N, W) to (B, N, W')."""
         proj = self.proj
         is_watched = bool(vars(proj)["_forward_hooks"]) or bool(vars(proj)["_forward_pre_hooks"])
-        if is_watched or x.dtype is not proj.weight.dtype or torch.is_grad_enabled():
+        if is_watched or not _can_pack(proj.weight, x):
             return super().forward(x)
         values, gate = proj.weight.chunk(2)
         values_bias, gate_bias = proj.bias.chunk(2)
@@ -102,6 +102,11 @@ def prepack(network: nn.Module) -> None:
         elif type(module) is nn.Linear:
             module.__class__ = PackedLinear
             vars(module).update(pack=WeightPack())
+
+
+def _can_pack(weight: Tensor, x: Tensor) -> bool:
+    """Whether nothing is learned here: a weight that learns is changed in place, and its packed form is not."""
+    return x.dtype is weight.dtype and not weight.requires_grad and not torch.is_grad_enabled()
 
 
 def _packed_linear(pack: WeightPack, weight: Tensor, x: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def _sliced(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
 def _blocked(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     batch, heads, length, width = q.shape
     head_bytes = length * k.shape[2] * q.element_size()
-    if causal or batch * heads * head_bytes <= _BLOCK_BYTES:
+    if causal or torch.is_grad_enabled() or batch * heads * head_bytes <= _BLOCK_BYTES:
         return _sliced(q, k, v, causal)
     keys = (k / math.sqrt(width)).transpose(2, 3)  # B H D Tk
     out = q.new_empty(batch, length, heads, width).transpose(1, 2)  # as the layers behind want it

@@ -82,6 +82,17 @@ def test_another_weight_in_its_place_is_used_at_once(layer: nn.Module) -> None:
         assert _distance(packed(x), before) < 2e-2
 
 
+@pytest.mark.parametrize("layer", [nn.Conv2d(32, 48, 3, padding=1), nn.Linear(64, 48), GatedGelu(64, 96)])
+def test_a_weight_that_learns_is_used_as_it_is(layer: nn.Module) -> None:
+    packed = _packed(_frozen(copy.deepcopy(layer), torch.float32)).requires_grad_()
+    x = _random(1, 32, 8, 8) if isinstance(layer, nn.Conv2d) else _random(2, 8, 64)
+    with torch.no_grad():
+        before = packed(x)
+        for parameter in packed.parameters():
+            parameter.mul_(2)  # as an optimiser does
+        assert _distance(packed(x), before) > 0.5
+
+
 def test_a_hook_inside_a_packed_layer_is_still_called() -> None:
     packed = _packed(_frozen(GatedGelu(64, 96), torch.float32))
     assert isinstance(packed, GatedGelu)

@@ -36,7 +36,7 @@ def test_it_is_the_softmax_of_scaled_products(kind: module.AttentionKind, causal
 def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
     q, k, v = _inputs()
     monkeypatch.setattr(module, "_BLOCK_BYTES", block_bytes)
-    with use_attention("blocked"):
+    with use_attention("blocked"), torch.no_grad():
         assert torch.allclose(attention(q, k, v), _expected(q, k, v), atol=1e-6)
 
 
