@@ -9,9 +9,9 @@ Content = Mapping[str, object]
 PRESETS: Mapping[str, Content] = {
     "Embedded model, processor": {
         "optimisation": {
-            "steps": 400,
+            "steps": 550,
             "batch": 4,
-            "learning_rate": 2e-3,
+            "learning_rate": 3e-3,
             "snr_gamma": 0,
             "schedule": "cosine",
         },
