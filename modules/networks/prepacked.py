@@ -105,7 +105,7 @@ def prepack(network: nn.Module) -> None:
 
 
 def _can_pack(weight: Tensor, x: Tensor) -> bool:
-    """Whether nothing is learned here: a weight that learns is changed in place, and its packed form is not."""
+    """Whether nothing is learned: a weight that learns is changed in place, and its packed form is not."""
     return x.dtype is weight.dtype and not weight.requires_grad and not torch.is_grad_enabled()
 
 
