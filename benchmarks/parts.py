@@ -1,7 +1,7 @@
 """The measurements, one function each; every one is made for all contestants in turn."""
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,15 +58,22 @@ class Bench:
                 self.results.append(Result("load", name, (loading,)))
         return self._workers
 
-    def compare(self, part: str, call: str, *arguments: object, rounds: int | None = None) -> None:
-        """Let every contestant do the same, one after another, round by round."""
-        workers = self.workers()
+    def compare(
+        self, part: str, call: str, *arguments: object, rounds: int | None = None, warm_up: bool = True
+    ) -> None:
+        """Let every contestant do the same, one after another, round by round; who fails is left out."""
+        workers = dict(self.workers())
         outputs: dict[str, object] = {}
         seconds: dict[str, list[float]] = {name: [] for name in workers}
-        for turn in range((rounds or self.rounds) + 1):
+        for turn in range(0 if warm_up else 1, (rounds or self.rounds) + 1):
             self.say(f"{part}: round {turn}" if turn else f"{part}: warming up")
-            for name, worker in workers.items():
-                answer = worker.call(call, *arguments)
+            for name, worker in list(workers.items()):
+                try:
+                    answer = worker.call(call, *arguments)
+                except RuntimeError as error:
+                    self.say(f"{name} is left out of {part}: {error}")
+                    del workers[name], seconds[name]
+                    continue
                 if turn:
                     seconds[name].append(answer.seconds)
                 outputs[name] = answer.value
@@ -102,7 +109,9 @@ def _text(bench: Bench) -> None:
 
 def _picture(bench: Bench) -> None:
     side = bench.kind.sides[-1]
-    bench.compare(f"picture {side}, {_PICTURE_STEPS} steps", "picture", side, _PICTURE_STEPS, rounds=1)
+    bench.compare(
+        f"picture {side}, {_PICTURE_STEPS} steps", "picture", side, _PICTURE_STEPS, rounds=1, warm_up=False
+    )
 
 
 def _ceilings(bench: Bench) -> None:
@@ -119,7 +128,8 @@ def _ceilings(bench: Bench) -> None:
 
 def _memory(bench: Bench) -> None:
     for name, worker in bench.workers().items():
-        bench.results.append(Result("memory", name, (), amount=worker.call("memory").value))
+        with suppress(RuntimeError):  # it was left out before
+            bench.results.append(Result("memory", name, (), amount=worker.call("memory").value))
 
 
 def _overhead(bench: Bench) -> None:

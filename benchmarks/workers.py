@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -52,10 +52,14 @@ class Worker:
         Raises:
             RuntimeError: it failed; the text says why.
         """
-        self._connection.send((name, arguments))
+        with suppress(BrokenPipeError):  # its end is noticed below
+            self._connection.send((name, arguments))
         if not self._connection.poll(_PATIENCE):
             raise RuntimeError(f"{name} took longer than {_PATIENCE:.0f} s")
-        seconds, value, error = self._connection.recv()
+        try:
+            seconds, value, error = self._connection.recv()
+        except (EOFError, OSError) as ended:
+            raise RuntimeError(f"{name}: the process is gone; it may have lacked memory") from ended
         if error:
             raise RuntimeError(f"{name} failed: {error}")
         return Answer(seconds, value)
@@ -74,6 +78,7 @@ def start_worker(entry: Entry, kind: str, checkpoint: Path) -> Iterator[Worker]:
     with _environment(entry.environment):
         process = context.Process(target=_serve, args=(there, entry, kind, checkpoint), daemon=True)
         process.start()
+    there.close()  # so that its end is noticed here
     worker = Worker(process, here)
     try:
         yield worker

@@ -59,3 +59,6 @@ def test_another_implementation_needs_only_a_class(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="decode failed: NotImplementedError: no VAE"):
             worker.call("decode", 64)
         assert worker.call("unet", 64).seconds > 0
+        worker.stop()
+        with pytest.raises(RuntimeError, match="the process is gone"):
+            worker.call("unet", 64)
