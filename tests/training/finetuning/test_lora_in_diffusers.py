@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from tests.training.finetuning.test_lora import FACTS
 SDXL_VECTOR = 24 + 6 * 256
 
 
-def _model(family: str) -> tuple[LoadedModel, nn.Module]:
+def _model(family: str) -> tuple[LoadedModel, Any]:
     """Equal networks of ours and of diffusers'."""
     config, options = UNETS[family]
     if family == "sdxl":
