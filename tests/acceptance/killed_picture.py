@@ -36,8 +36,8 @@ BASE: dict[str, Any] = {"prompt": "a photo of a cat", "seed": 7, "steps": 8, "wi
 def cases() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every kind of picture, then every sampler."""
     yield "hires", {"hires": {"scale": 1.5, "steps": 6, "denoising_strength": 0.6}}
-    yield "img2img", {"image_to_image": {"images": ["picture"], "denoising_strength": 0.8}}
-    yield "inpaint", {"image_to_image": {"images": ["picture"], "mask": "mask", "denoising_strength": 0.8}}
+    yield "img2img", {"image_to_image": {"images": ["@picture"], "denoising_strength": 0.8}}
+    yield "inpaint", {"image_to_image": {"images": ["@picture"], "mask": "@mask", "denoising_strength": 0.8}}
     for sampler in SAMPLERS:
         yield sampler.name, {"sampler_name": sampler.name}
 
@@ -61,8 +61,8 @@ def request_for(services: Services, changes: dict[str, Any]) -> GenerationReques
     """The case's request, with its pictures in the store."""
     ramp = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (64, 1))
     stored = {
-        "picture": services.blobs.put(encode_image(Image.fromarray(ramp).convert("RGB"), "png")),
-        "mask": services.blobs.put(encode_image(Image.fromarray((ramp > 128).astype(np.uint8) * 255), "png")),
+        "@picture": services.blobs.put(encode_image(Image.fromarray(ramp).convert("RGB"), "png")),
+        "@mask": services.blobs.put(encode_image(Image.fromarray((ramp > 128).astype(np.uint8) * 255), "png")),
     }
     text = json.dumps({**BASE, **changes})
     for name, blob in stored.items():
