@@ -62,7 +62,9 @@ def request_for(services: Services, changes: dict[str, Any]) -> GenerationReques
     ramp = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (64, 1))
     stored = {
         "@picture": services.blobs.put(encode_image(Image.fromarray(ramp).convert("RGB"), "png")),
-        "@mask": services.blobs.put(encode_image(Image.fromarray((ramp > 128).astype(np.uint8) * 255), "png")),
+        "@mask": services.blobs.put(
+            encode_image(Image.fromarray((ramp > 128).astype(np.uint8) * 255), "png")
+        ),
     }
     text = json.dumps({**BASE, **changes})
     for name, blob in stored.items():
