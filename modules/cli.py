@@ -98,7 +98,12 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--ckpt", help="checkpoint to start with, by file name, title or hash")
     group.add_argument("--vae-path", type=Path, help="VAE for every checkpoint")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    group.add_argument("--precision", choices=("auto", "full", "half"), default="auto")
+    group.add_argument(
+        "--precision",
+        choices=("auto", "full", "half"),
+        default="auto",
+        help="full: 32-bit floats everywhere; half: 16 bits; auto: 16 bits where they are faster",
+    )
     group.add_argument("--attention", choices=("auto", "sdpa", "xformers", "sliced"), default="auto")
     group.add_argument(
         "--disable-nan-check", action="store_true", help="keep pictures that hold NaN or are all black"

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     data = tmp_path_factory.mktemp("studio")
-    return ["--data-dir", str(data), "--models-dir", str(ROOT / "models"), "--device", "cpu"]
+    folders = ["--data-dir", str(data), "--models-dir", str(ROOT / "models")]
+    return [*folders, "--device", "cpu", "--precision", "full"]
 
 
 @pytest.fixture(scope="module")
