@@ -388,11 +388,13 @@ def run_tests(environment: Environment, arguments: list[str]) -> int:
     if arguments:
         return subprocess.call([*pytest, *arguments, *without], cwd=str(environment.root), env=variables)
     checked = run_checks(environment, variables)
-    # Browser tests run alone: they watch what a person would see, in the time that it takes.
-    cores = str(min(os.cpu_count() or 1, 8))
-    parts = [["-n", cores, "--dist", "worksteal", "-m", "not browser"]]
+    # A worker for each core, so none needs threads of its own. Browser tests stay among themselves, two at a
+    # time: much of theirs is waiting.
+    cores = min(os.cpu_count() or 1, 8)
+    variables.setdefault("OMP_NUM_THREADS", "1")
+    parts = [["-n", str(cores), "--dist", "worksteal", "-m", "not browser"]]
     if browser is not None:
-        parts.append(["-m", "browser"])
+        parts.append(["-n", str(min(cores, 2)), "--dist", "loadfile", "-m", "browser"])
     tested = [subprocess.call([*pytest, *part], cwd=str(environment.root), env=variables) for part in parts]
     return checked or max(tested)
 

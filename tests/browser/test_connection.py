@@ -49,7 +49,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_a_lost_server_is_told_and_found_again(server: Server, open_page: OpenPage) -> None:
-    studio = Studio(open_page(server.address))
+    studio = Studio(open_page(server.address, loses_server=True))
     studio.set_number("steps", 150)
     studio.set_number("batch_count", 10)
     studio.write(PROMPT)
@@ -66,7 +66,7 @@ def test_a_lost_server_is_told_and_found_again(server: Server, open_page: OpenPa
     )
     studio.wait_until("running")
     expect(banner).to_have_count(0, timeout=30_000)
-    expect(studio.part("prompt").locator("textarea")).to_have_value(PROMPT)
+    expect(studio.part("prompt").locator("textarea")).to_have_value(PROMPT, timeout=30_000)
     studio.page.wait_for_function(
         "document.querySelector('#txt2img_gallery .stage-image').src.startsWith('data:image/jpeg')"
     )
