@@ -111,7 +111,7 @@ def create_services(options: LaunchOptions) -> Services:
     interrogator = Interrogator(
         Describers(folders.models, runtime.device), folders.data.parent / "interrogate"
     )
-    reuse = StepReuse()
+    reuse = StepReuse(options.step_cache * 2**20)
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer, reuse)
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), StepPreviews(models, previewer))
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)

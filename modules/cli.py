@@ -108,6 +108,13 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--disable-nan-check", action="store_true", help="keep pictures that hold NaN or are all black"
     )
+    group.add_argument(
+        "--step-cache",
+        type=int,
+        default=256,
+        metavar="MIB",
+        help="memory for steps that later pictures may share; 0 makes every step anew",
+    )
     group.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes all cores")
     group.add_argument("--no-hashing", action="store_true", help="do not compute model hashes")
 
@@ -131,6 +138,7 @@ def model_options(arguments: argparse.Namespace) -> LaunchOptions:
         precision=arguments.precision,
         attention=arguments.attention,
         check_values=not arguments.disable_nan_check,
+        step_cache=arguments.step_cache,
         checkpoint=arguments.ckpt,
         vae_path=arguments.vae_path,
         hashing=not arguments.no_hashing,

@@ -24,8 +24,6 @@ from modules.generation.step_store import StoredStep
 
 __all__ = ["PassIdentity", "StepReuse", "pass_identity"]
 
-_CAPACITY = 256 * 2**20  # bytes; some 50 pictures of 512x512 in 20 steps
-
 
 class PassIdentity:
     """All that the steps of one pass depend on.
@@ -67,10 +65,11 @@ class StepReuse:
     """Keeps the latest passes' steps in memory.
 
     Args:
-        capacity: bytes that may be kept; the passes that were used longest ago go first.
+        capacity: bytes that may be kept (256 MiB are some 100 pictures of 512x512 in 20 steps); the passes
+            that were used longest ago go first. 0 keeps nothing.
     """
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
+    def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._passes: OrderedDict[bytes, _Pass] = OrderedDict()

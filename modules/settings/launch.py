@@ -54,6 +54,7 @@ class LaunchOptions:
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
         precision: "auto", "full" (fp32 everywhere) or "half".
         check_values: look for NaN and all-black pictures, and make them again in higher precision.
+        step_cache: MiB of memory for steps that later pictures may share; 0 makes every step anew.
         checkpoint: checkpoint to load at start, by any of its names; None is the setting's.
         open_browser: open the page, with a one-time login link, when the server is ready.
     """
@@ -73,6 +74,7 @@ class LaunchOptions:
     precision: Literal["auto", "full", "half"] = "auto"
     attention: Literal["auto", "sdpa", "sliced", "xformers"] = "auto"
     check_values: bool = True
+    step_cache: int = 256
     checkpoint: str | None = None
     vae_path: Path | None = None
     hashing: bool = True

@@ -28,6 +28,7 @@ def studio(tiny_models: Path) -> Studio:
     """Opens services on a data folder and closes them again, as a restart of the server does.
 
     The second argument is a folder of models other than the reference's; the rest is the command line's.
+    Every step is made anew unless it says otherwise: equal pictures shall mean equal work.
     """
 
     @contextmanager
@@ -39,7 +40,9 @@ def studio(tiny_models: Path) -> Studio:
             embeddings=tiny_models / "embeddings",
             extensions=data / "extensions",
         )
-        launch = LaunchOptions(folders=folders, device="cpu", precision="full", checkpoint="tiny-sd1")
+        launch = LaunchOptions(
+            folders=folders, device="cpu", precision="full", checkpoint="tiny-sd1", step_cache=0
+        )
         services = create_services(replace(launch, **options))  # type: ignore[arg-type]
         services.runner.start()
         try:

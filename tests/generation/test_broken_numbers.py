@@ -45,7 +45,7 @@ class Spoiler:
             "text encoder": encoder,
             "VAE encoder": model.vae.encoder,
             "U-Net": model.unet,
-            "VAE decoder": model.vae.decoder,
+            "VAE decoder": model.vae.decoder.mid,  # its last layer always computes in 32 bits
         }
         self._always = always
         self.formats: list[torch.dtype] = []
