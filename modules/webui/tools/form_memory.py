@@ -41,7 +41,9 @@ def _wire(page: gr.Blocks, tab: GenerationTab, buttons: dict[str, gr.Button]) ->
     fields = remembered_fields(tab)
     components = list(fields.values())
     outputs = [*components, *tab.accordions.values()]
-    known = json.dumps([[key, field.label, _choices(field)] for key, field in fields.items()])
+    known = json.dumps(
+        [[key, field.label, _choices(field), _begins_empty(field)] for key, field in fields.items()]
+    )
     accordions = json.dumps(list(tab.accordions))
     page.load(
         None,
@@ -62,6 +64,10 @@ def _wire(page: gr.Blocks, tab: GenerationTab, buttons: dict[str, gr.Button]) ->
         button.click(
             None, None, outputs, js=f"() => studio.form.{name}('{tab.name}')", api_visibility="private"
         )
+
+
+def _begins_empty(field: Component) -> bool:
+    return isinstance(field, gr.Textbox) and not field.value
 
 
 def _choices(field: Component) -> list[object] | None:

@@ -8,9 +8,10 @@ class FormMemory {
     Object.assign(this, { tab, accordions, keys: fields.map(([key]) => key) });
     this.labels = Object.fromEntries(fields.map(([key, label]) => [key, label]));
     this.choices = Object.fromEntries(fields.map(([key, , choices]) => [key, choices]));
-    this.built = this.named(values);   // as the page was built
+    this.now = this.named(values);
+    // as the page was built: somebody may have typed already, and texts begin empty
+    this.built = { ...this.now, ...Object.fromEntries(fields.filter(([key, , , isText]) => isText && this.now[key]).map(([key]) => [key, ''])) };
     this.first = { ...this.built };    // with the defaults of this installation
-    this.now = { ...this.built };
     this.noted = { ...this.built };    // the state that the history ends with
     this.past = [];
     this.future = [];
@@ -31,7 +32,11 @@ class FormMemory {
     this.future = stored?.future || [];
     document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
     const wanted = { ...this.first, ...(stored?.now || {}) };
-    for (const key of this.keys) if (!same(this.now[key], this.built[key])) delete wanted[key];   // touched meanwhile
+    for (const key of this.keys) {
+      if (same(this.now[key], this.built[key])) continue;
+      delete wanted[key];   // touched meanwhile
+      this.note();
+    }
     return this.moveTo(wanted);
   }
 
