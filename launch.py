@@ -388,8 +388,8 @@ def run_tests(environment: Environment, arguments: list[str]) -> int:
     if arguments:
         return subprocess.call([*pytest, *arguments, *without], cwd=str(environment.root), env=variables)
     checked = run_checks(environment, variables)
-    # A worker for each core and one for what waits, so none needs threads of its own. Browser tests stay among
-    # themselves, two at a time: what they wait for keeps both cores busy.
+    # A worker for each core and one for what waits, so none needs threads of its own. Browser tests stay
+    # among themselves, two at a time: what they wait for keeps both cores busy.
     cores = min(os.cpu_count() or 1, 8)
     variables.setdefault("OMP_NUM_THREADS", "1")
     parts = [["-n", str(cores + 1), "--dist", "worksteal", "-m", "not browser"]]
