@@ -69,7 +69,7 @@ class StepReuse:
             that were used longest ago go first. 0 keeps nothing.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int = 256 * 2**20) -> None:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._passes: OrderedDict[bytes, _Pass] = OrderedDict()
