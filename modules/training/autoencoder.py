@@ -40,11 +40,11 @@ class CropSampler:
     """Squares cut from drawings over plain backgrounds.
 
     Attributes:
-        library: The drawings.
+        icons: The drawings.
         indices: Which of them may be drawn.
     """
 
-    library: IconLibrary
+    icons: IconLibrary
     indices: NDArray[np.int64]
 
     def sample(self, rng: np.random.Generator, *, count: int, window: int, pool: int) -> Tensor:
@@ -56,7 +56,7 @@ class CropSampler:
             window: Side of the square that is cut, in pixels of the drawing.
             pool: The square is made smaller by this factor.
         """
-        drawings = self.library.pixels
+        drawings = self.icons.pixels
         side = drawings.shape[1]
         squares = []
         for index in rng.choice(self.indices, count):
