@@ -25,14 +25,14 @@ def add_interrogation(kit: PageKit) -> None:
     for tab in kit.generation:
         if not tab.modes:
             continue
-        pictures = list(dict.fromkeys(mode.field for mode in tab.modes))
-        inputs = [tab.form[key] for key in ("mode", *pictures) if key in tab.form]
-        keys = [key for key in ("mode", *pictures) if key in tab.form]
+        keys = [
+            key for key in dict.fromkeys(("mode", *(mode.field for mode in tab.modes))) if key in tab.form
+        ]
         with inside(kit.page, f"{tab.name}_tools"):
             for method, name, label, icon in _BUTTONS:
                 icon_button(label, icon, f"{tab.name}_{name}").click(
                     _describing(kit, tab, keys, method),
-                    inputs,
+                    [tab.form[key] for key in keys],
                     tab.form["prompt"],
                     api_visibility="private",
                 )
