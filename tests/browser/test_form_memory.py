@@ -130,3 +130,14 @@ def test_the_compact_layout_is_remembered_and_all_keys_are_listed(studio: Studio
     studio.page.keyboard.press("/")
     expect(studio.part("prompt").locator("textarea")).to_be_focused()
     studio.page.evaluate("localStorage.removeItem('studio-compact')")
+
+
+def test_what_is_typed_before_the_form_has_opened_can_be_undone(studio: Studio) -> None:
+    past = studio.page.evaluate(
+        """async () => {
+            await studio.form.begin('early', [['prompt', 'Prompt', null, true]], [], ['a castle']);
+            await new Promise((done) => setTimeout(done, 900));
+            return JSON.parse(localStorage['studio-form:local:early'] || '{}').past;
+        }"""
+    )
+    assert past == [{"before": {"prompt": ""}, "after": {"prompt": "a castle"}}]
