@@ -133,11 +133,6 @@ def test_the_compact_layout_is_remembered_and_all_keys_are_listed(studio: Studio
 
 
 def test_what_is_typed_before_the_form_has_opened_can_be_undone(studio: Studio) -> None:
-    past = studio.page.evaluate(
-        """async () => {
-            await studio.form.begin('early', [['prompt', 'Prompt', null, true]], [], ['a castle']);
-            await new Promise((done) => setTimeout(done, 900));
-            return JSON.parse(localStorage['studio-form:local:early'] || '{}').past;
-        }"""
-    )
-    assert past == [{"before": {"prompt": ""}, "after": {"prompt": "a castle"}}]
+    studio.page.evaluate("studio.form.begin('early', [['prompt', 'Prompt', null, true]], [], ['a castle'])")
+    past = studio.page.wait_for_function("JSON.parse(localStorage['studio-form:local:early'] || '{}').past")
+    assert past.json_value() == [{"before": {"prompt": ""}, "after": {"prompt": "a castle"}}]
