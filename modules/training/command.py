@@ -11,10 +11,16 @@ import torch
 
 from modules.exceptions import TrainingError
 from modules.training.autoencoder import load_autoencoder, train_autoencoder
-from modules.training.concepts import Concept, load_concepts
+from modules.training.compositions import plan_compositions
+from modules.training.concepts import Concept, drawings_of, load_concepts
 from modules.training.config import EmbeddedRecipe, load_recipe
-from modules.training.evaluation import evaluate
 from modules.training.export import checkpoint_metadata, checkpoint_tensors, export_checkpoint
+from modules.training.fidelity.evaluation import FidelityArtist, judge_accuracy, judge_pictures
+from modules.training.fidelity.judge import Labels
+from modules.training.fidelity.learning import taught_judge
+from modules.training.fidelity.pictures import RealPictures, drawings_for
+from modules.training.fidelity.prompts import fidelity_prompts
+from modules.training.fidelity.report import fidelity_tables, renew_card, write_report
 from modules.training.icons import load_icons, render_icons
 from modules.training.latent_diffusion import (
     CaptionedLatents,
@@ -42,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output", type=Path, help="checkpoint to write; FOLDER/embedded.safetensors if not given"
+    )
+    parser.add_argument(
+        "--card", type=Path, help="Markdown page whose table of measures the stage evaluate renews"
     )
     parser.add_argument(
         "--stage",
@@ -73,6 +82,7 @@ class _Workshop:
     folder: Path
     cache: Path
     output: Path
+    card: Path | None
 
     @classmethod
     def open(cls, arguments: argparse.Namespace) -> "_Workshop":
@@ -85,6 +95,7 @@ class _Workshop:
             folder,
             arguments.cache or folder / "packages",
             arguments.output or folder / "embedded.safetensors",
+            arguments.card,
         )
 
     @cached_property
@@ -172,8 +183,28 @@ def _draw_sheet(workshop: _Workshop) -> None:
 
 
 def _evaluate(workshop: _Workshop) -> None:
-    limit = workshop.recipe.denoiser.judged_prompts
-    evaluate(workshop.denoiser(), workshop.captioned, workshop.folder, limit=limit)
+    """Measure the exported checkpoint; the networks' states are not needed."""
+    data, folder = workshop.recipe.data, workshop.folder
+    library = load_icons(folder)
+    artist = FidelityArtist(workshop.output, folder, side=data.side)
+    drawings = drawings_for(workshop.concepts, library)
+    labels = Labels.of(workshop.concepts)
+    real = RealPictures(drawings, labels)
+    judge = taught_judge(real, labels, folder)
+    plans = plan_compositions(
+        workshop.concepts,
+        drawings_of(workshop.concepts, library),
+        library.pixels,
+        views=data.views,
+        seed=data.seed,
+    )
+    prompts = fidelity_prompts(workshop.concepts, drawings, [plan for plan, _ in plans])
+    shares = [*judge_accuracy(judge, real), *judge_pictures(judge, prompts, artist.draw(prompts))]
+    write_report(shares, artist.model_hash, folder / "evaluation.json")
+    tables = fidelity_tables(shares, artist.model_hash)
+    _LOG.info("%s", tables)
+    if workshop.card is not None:
+        renew_card(tables, workshop.card)
 
 
 STAGES: Mapping[str, Callable[[_Workshop], None]] = {

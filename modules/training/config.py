@@ -80,7 +80,6 @@ class DenoiserRecipe(_Recipe):
     )
     bfloat16: bool = Field(True, description="Compute in bfloat16; weights stay in float32.")
     preview_seconds: float = Field(600, gt=0, description="Time between two contact sheets.")
-    judged_prompts: int = Field(160, gt=0, description="Prompts whose pictures are judged.")
     start_from: str | None = Field(None, description="Averaged weights of an earlier run to begin with.")
     seed: int = 3
 

@@ -8,7 +8,6 @@ from modules.exceptions import TrainingError
 from modules.training.compositions import plan_compositions
 from modules.training.concepts import Concept, drawings_of
 from modules.training.config import DenoiserRecipe
-from modules.training.evaluation import evaluate
 from modules.training.latent_diffusion import (
     CaptionedLatents,
     load_latent_diffusion,
@@ -98,16 +97,6 @@ def test_the_same_seed_gives_the_same_picture_whatever_its_company(
     three = sample_latents(model, rows, rows[0], side=8, steps=3, cfg_scale=2, seed=5)
     one = sample_latents(model, rows[1:2], rows[0], side=8, steps=3, cfg_scale=2, seed=6)
     assert torch.allclose(three[1], one[0], atol=0.05)
-
-
-def test_evaluation_reports_real_and_generated_pictures(captioned: CaptionedLatents, tmp_path: Path) -> None:
-    model = train_latent_diffusion(_RECIPE, captioned, tmp_path).eval()
-    results = evaluate(model, captioned, tmp_path, steps=2)
-    names = [result.name for result in results]
-    assert "real concept" in names
-    assert "generated concept" in names
-    assert all(0 <= result.low <= result.right / result.total <= result.high <= 1 for result in results)
-    assert (tmp_path / "evaluation.json").exists()
 
 
 def test_a_contact_sheet_has_room_for_every_picture(tmp_path: Path) -> None:
