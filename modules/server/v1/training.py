@@ -56,6 +56,16 @@ class TrainingModel(BaseModel):
     kind: str = Field(description="lora, textual-inversion, hypernetwork or dreambooth")
     losses: list[float] = Field(description=f"moving mean of the loss, at most {_POINTS} points")
     sample: int = Field(description="step of the newest sample pictures; 0 before the first")
+    can_go_on: bool = Field(description="whether it was stopped or failed, and left what it can go on from")
+
+
+class StoppedTraining(BaseModel):
+    """A training that was stopped or has failed before its last step, and can go on."""
+
+    id: str = Field(description="of its last job")
+    name: str = Field(description="of the file that it makes")
+    kind: str = Field(description="lora, textual-inversion, hypernetwork or dreambooth")
+    finished: float | None = Field(description="when it stopped, seconds since 1970")
 
 
 class SetModel(BaseModel):
@@ -110,7 +120,28 @@ def _add_runs(router: APIRouter, services: Services) -> None:
             kind=recipe.kind,
             losses=_points(training.losses(job_id)),
             sample=int(newest.stem) if newest else 0,
+            can_go_on=training.can_go_on(job_id),
         )
+
+    @router.get("/jobs")
+    def list_stopped(caller: Caller) -> list[StoppedTraining]:
+        """The caller's trainings that were stopped or have failed, and can go on."""
+        require_admin(caller)
+        return [_stopped(services, job_id) for job_id in training.stopped(caller.name)]
+
+    @router.post("/jobs/{job_id}/continue", status_code=201)
+    async def go_on(job_id: str, caller: Caller) -> JobModel:
+        """Queue the rest of a training that was stopped or has failed; it goes on from its last state."""
+        _own_folder(services, job_id, caller)
+        new_id = await run_in_threadpool(training.go_on, job_id, caller.name)
+        return job_model(services.jobs.view(new_id))
+
+    @router.delete("/jobs/{job_id}")
+    def forget(job_id: str, caller: Caller) -> list[StoppedTraining]:
+        """Remove state, samples and curve of a training that is over; its result stays."""
+        _own_folder(services, job_id, caller)
+        training.forget(job_id)
+        return [_stopped(services, other) for other in training.stopped(caller.name)]
 
     @router.get("/jobs/{job_id}/curve", response_class=Response, responses=PICTURE_ANSWER)
     def get_curve(job_id: str, caller: Caller) -> Response:
@@ -212,6 +243,12 @@ def _own_folder(services: Services, job_id: str, caller: Principal) -> Path:
     require_admin(caller)
     services.jobs.owned_view(job_id, caller.name)
     return services.training.folder_of(job_id)
+
+
+def _stopped(services: Services, job_id: str) -> StoppedTraining:
+    recipe = services.training.recipe(job_id)
+    finished = services.jobs.view(job_id).finished
+    return StoppedTraining(id=job_id, name=recipe.name, kind=recipe.kind, finished=finished)
 
 
 def _newest_sample(folder: Path) -> Path | None:

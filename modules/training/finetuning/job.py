@@ -4,13 +4,15 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from modules.domain.job import JobState
-from modules.exceptions import NotFoundError
+from modules.exceptions import NotFoundError, TrainingError
 from modules.generation.failures import failed
 from modules.jobs.queue import Job, Outcome
 from modules.jobs.service import Control, JobService
@@ -19,13 +21,27 @@ from modules.training.finetuning.opening import TrainingRoom
 from modules.training.finetuning.recipe import FineTuneRecipe
 from modules.training.finetuning.session import FineTuning, Progress
 
-__all__ = ["TrainingJobs", "TrainingRun"]
+__all__ = ["TrainingJobs", "TrainingRun", "TrainingTask"]
 
 log = logging.getLogger(__name__)
 
 BOOK_EVERY = 5.0  # seconds of the device that are booked on the job at a time
 CURVE_EVERY = 10.0  # seconds between two drawings of the loss curve
+_STATE = "state.pt"
 _FOR_GOING_ON = ("state*.pt", "latents.pt", "class-latents.pt")  # of no use once a run is done
+_LOOKED_AT = 200  # of an owner's latest jobs, for trainings that can go on
+
+
+class TrainingTask(BaseModel):
+    """What a job has to train.
+
+    Attributes:
+        recipe: the whole run.
+        begun_by: the job that began it; the folder of a run has its name.
+    """
+
+    recipe: FineTuneRecipe
+    begun_by: str
 
 
 @dataclass
@@ -57,20 +73,76 @@ class TrainingJobs:
         self.room.check(recipe, memory=False)
         return self.jobs.submit_training(recipe.model_dump_json(), owner)
 
+    def go_on(self, job_id: str, owner: str) -> str:
+        """Queue the rest of a run that was stopped or has failed; returns the new job's id.
+
+        Raises:
+            NotFoundError, TrainingError: it cannot go on; see also :meth:`TrainingRoom.check`.
+            QueueFullError: too many jobs are waiting.
+        """
+        if not self.can_go_on(job_id):
+            raise TrainingError("This training cannot go on: it is done, goes on already, or left no state.")
+        task = self._task(job_id)
+        self.room.check(task.recipe, is_new=False, memory=False)
+        return self.jobs.submit_training(task.model_dump_json(), owner)
+
+    def can_go_on(self, job_id: str) -> bool:
+        """Whether a run ended before its last step, left its state, and no job goes on with it.
+
+        Raises:
+            NotFoundError: it is no training job.
+        """
+        folder = self.folder_of(job_id)
+        if not (folder / _STATE).is_file() or not self.jobs.view(job_id).state.is_final:
+            return False
+        return folder not in self._folders(view.id for view in self.jobs.active())
+
+    def stopped(self, owner: str) -> list[str]:
+        """The owner's latest jobs whose runs can go on, newest first, one of each run."""
+        jobs = [view.id for view in self.jobs.recent(owner, _LOOKED_AT)]
+        return [job_id for job_id in self._folders(jobs).values() if self.can_go_on(job_id)]
+
+    def forget(self, job_id: str) -> None:
+        """Remove what a run that is over has left beside its result.
+
+        Raises:
+            NotFoundError: it is no training job.
+            TrainingError: it is not over.
+        """
+        folder = self.folder_of(job_id)
+        if folder in self._folders(view.id for view in self.jobs.active()):
+            raise TrainingError("This training is not over; cancel it first.")
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _folders(self, job_ids: Iterable[str]) -> dict[Path, str]:
+        """The first of the jobs for each folder; jobs that train nothing are left out."""
+        found: dict[Path, str] = {}
+        for job_id in job_ids:
+            with suppress(NotFoundError):
+                found.setdefault(self.folder_of(job_id), job_id)
+        return found
+
     def recipe(self, job_id: str) -> FineTuneRecipe:
         """The recipe of a training job.
 
         Raises:
             NotFoundError: it is no training job.
         """
+        return self._task(job_id).recipe
+
+    def _task(self, job_id: str) -> TrainingTask:
+        payload = self.jobs.payload(job_id)
         try:
-            return FineTuneRecipe.model_validate_json(self.jobs.payload(job_id))
+            if "begun_by" in json.loads(payload):
+                return TrainingTask.model_validate_json(payload)
+            return TrainingTask(recipe=FineTuneRecipe.model_validate_json(payload), begun_by=job_id)
         except ValueError as error:
             raise NotFoundError("job_id", "this job trains nothing") from error
 
     def folder_of(self, job_id: str) -> Path:
-        """Where a job keeps its samples, its loss curve and, until it is done, its state."""
-        return self.folder / f"{self.recipe(job_id).name}-{job_id[:8]}"
+        """Where a run keeps its samples, its loss curve and, until it is done, its state."""
+        task = self._task(job_id)
+        return self.folder / f"{task.recipe.name}-{task.begun_by[:8]}"
 
     def losses(self, job_id: str) -> list[float]:
         """The loss of every update so far; those of a run that has ended are read from its folder."""
@@ -210,7 +282,7 @@ class TrainingRun:
         self._speed = None
 
     def _stop(self, *, keep: bool) -> None:
-        """End as the owner wants: with what was learnt so far, or with nothing."""
+        """End as the owner wants: with what was learnt so far, from which it can go on, or with nothing."""
         if keep and self._run is not None and self._run.trainer.step:
             self._run.finish()
             self._finish()
@@ -223,8 +295,9 @@ class TrainingRun:
         if run is None:
             return
         info = json.dumps({"result": run.result.name, "steps": run.trainer.step, "tag": _tag(run)})
+        is_whole = run.trainer.step >= run.recipe.optimisation.steps
         self._end(Outcome(JobState.DONE, comments=run.notes, info=info))
-        for pattern in _FOR_GOING_ON:
+        for pattern in _FOR_GOING_ON if is_whole else ():
             for path in run.folder.glob(pattern):
                 path.unlink(missing_ok=True)
         self._office.on_result()

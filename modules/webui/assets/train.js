@@ -114,9 +114,23 @@
     sample.hidden = !step;
     shownSample = step;
   };
+  const stopped = $('.train-stopped');
+  const stoppedLine = ({ id, name }) => {
+    const button = (text, act) => Object.assign(document.createElement('button'), { type: 'button', textContent: text, onclick: () => studio.attempt(act) });
+    const said = Object.assign(document.createElement('span'), { textContent: studio.text('{0} is not finished.', name) });
+    const item = document.createElement('li');
+    item.append(
+      said,
+      button(studio.text('Continue'), async () => follow((await studio.ask('POST', `training/jobs/${id}/continue`)).id)),
+      button(studio.text('Remove'), async () => showStopped(await studio.ask('DELETE', `training/jobs/${id}`))),
+    );
+    return item;
+  };
+  const showStopped = (list) => stopped.replaceChildren(...list.map(stoppedLine));
+  const askStopped = () => studio.attempt(async () => showStopped(await studio.ask('GET', 'training/jobs')));
   const offer = (state) => {
     const runs = !FINAL.includes(state);
-    $('.train-start').hidden = runs;
+    $('.train-start').hidden = stopped.hidden = runs;
     for (const button of form.querySelectorAll('[data-act]')) button.hidden = !runs;
     $('[data-act="pause"]').hidden ||= state === 'paused';
     $('[data-act="resume"]').hidden ||= state !== 'paused';
@@ -131,7 +145,11 @@
       $('progress').value = view.progress;
       draw(training);
       offer(view.state);
-      if (FINAL.includes(view.state)) { localStorage.removeItem(KEPT); return; }
+      if (FINAL.includes(view.state)) {
+        localStorage.removeItem(KEPT);
+        askStopped();
+        return;
+      }
     } catch {
       offer('done');
       localStorage.removeItem(KEPT);
@@ -157,6 +175,7 @@
     choosePreset();
     for (const name of await studio.ask('GET', 'training/sets')) $('datalist').append(new Option(name));
     load();
+    askStopped();
     look();
   };
   chooseKind();

@@ -7,7 +7,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from modules.domain.job import JobState
 from modules.domain.principal import LOCAL, Principal
+from modules.jobs.queue import Outcome
 from modules.services import Services
 from modules.training.finetuning.curve import draw_curve, write_losses
 from tests.checkpoints.tiny import state_dict, write
@@ -108,7 +110,7 @@ def test_a_training_is_queued_with_preset_and_own_values(studio: Desk, tmp_path:
 
 def test_losses_and_samples_of_a_training_can_be_looked_at(studio: Desk, tmp_path: Path) -> None:
     job_id = _begun(studio, tmp_path)
-    began = {"name": "fox", "kind": "lora", "losses": [], "sample": 0}
+    began = {"name": "fox", "kind": "lora", "losses": [], "sample": 0, "can_go_on": False}
     assert studio.get(f"{JOBS}/{job_id}").json() == began
     places = (f"{JOBS}/{job_id}/curve", f"{JOBS}/{job_id}/sample")
     for place in places:
@@ -121,6 +123,30 @@ def test_losses_and_samples_of_a_training_can_be_looked_at(studio: Desk, tmp_pat
     assert now == {**began, "losses": [0.5, 0.375], "sample": 200}
     for place in places:
         assert studio.get(place).headers["content-type"] == "image/png"
+
+
+def test_a_stopped_training_is_listed_and_queued_again(studio: Desk, tmp_path: Path) -> None:
+    job_id = _begun(studio, tmp_path)
+    assert studio.get(JOBS).json() == []
+    folder = studio.services.training.folder_of(job_id)
+    folder.mkdir(parents=True)
+    (folder / "state.pt").write_bytes(b"weights")
+    jobs = studio.services.jobs
+    assert jobs.claim() is not None
+    jobs.finish(job_id, Outcome(JobState.FAILED, error="power cut"))
+    (line,) = studio.get(JOBS).json()
+    assert (line["id"], line["name"], line["kind"]) == (job_id, "fox", "lora")
+    assert studio.get(f"{JOBS}/{job_id}").json()["can_go_on"] is True
+    second = studio.post(f"{JOBS}/{job_id}/continue", None)
+    assert second.status_code == 201, second.text
+    assert studio.services.training.folder_of(second.json()["id"]) == folder
+    refused = studio.post(f"{JOBS}/{job_id}/continue", None)
+    assert refused.status_code == 422
+    assert "goes on already" in refused.text
+    assert studio.request("DELETE", f"{JOBS}/{job_id}").status_code == 422
+    jobs.cancel(second.json()["id"])
+    assert studio.request("DELETE", f"{JOBS}/{job_id}").json() == []
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from typing import cast
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from modules.domain.job import JobState
 from modules.exceptions import NotFoundError, TrainingError
 from modules.jobs.board import JobBoard
-from modules.jobs.queue import JobQueue
+from modules.jobs.queue import JobQueue, Outcome
 from modules.jobs.service import JobService
 from modules.training.finetuning.job import TrainingJobs, TrainingRun
 from modules.training.finetuning.opening import TrainingRoom
@@ -105,6 +106,67 @@ def test_an_interrupted_training_keeps_what_it_has_learnt(office: TrainingJobs, 
     assert (run.ended, view.state) == (True, JobState.DONE)
     assert json.loads(view.info)["steps"] == 2
     assert (tmp_path / "Lora" / "fox.safetensors").is_file()
+
+
+def _interrupted(office: TrainingJobs, tmp_path: Path, step: int) -> str:
+    job_id = _submit(office, tmp_path)
+    run = _claimed(office)
+    _until(run, office, step)
+    office.jobs.interrupt(job_id)
+    run.steer()
+    return job_id
+
+
+def test_a_stopped_training_goes_on_and_ends_like_one_that_was_not(
+    office: TrainingJobs, tmp_path: Path
+) -> None:
+    job_id = _interrupted(office, tmp_path, 2)
+    assert office.stopped("ann") == [job_id]
+    assert office.stopped("bob") == []
+    second = office.go_on(job_id, "ann")
+    assert not office.can_go_on(job_id), "two jobs must not write into one folder"
+    assert office.folder_of(second) == office.folder_of(job_id)
+    run = _claimed(office)
+    while not run.ended:
+        run.steer()
+    assert json.loads(office.jobs.view(second).info)["steps"] == 5
+    assert office.stopped("ann") == []
+    parts = load_file(tmp_path / "Lora" / "fox.safetensors")
+    whole_id = _submit(office, tmp_path, "whole")
+    run = _claimed(office)
+    while not run.ended:
+        run.steer()
+    assert office.jobs.view(whole_id).state is JobState.DONE
+    whole = load_file(tmp_path / "Lora" / "whole.safetensors")
+    assert parts.keys() == whole.keys()
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+
+
+def test_a_training_that_failed_goes_on_from_its_last_state(office: TrainingJobs, tmp_path: Path) -> None:
+    job_id = _submit(office, tmp_path)
+    run = _claimed(office)
+    _until(run, office, 3)
+    run.abandon()
+    office.jobs.finish(job_id, Outcome(JobState.FAILED, error="the server was killed"))
+    second = office.go_on(job_id, "ann")
+    again = _claimed(office)
+    again.steer()
+    while not again.ended and office.jobs.view(second).text != "Training":
+        again.steer()
+    assert office.jobs.view(second).step == 4
+
+
+def test_a_run_is_forgotten_only_when_it_is_over(office: TrainingJobs, tmp_path: Path) -> None:
+    job_id = _interrupted(office, tmp_path, 2)
+    second = office.go_on(job_id, "ann")
+    with pytest.raises(TrainingError, match="not over"):
+        office.forget(job_id)
+    office.jobs.cancel(second)
+    office.forget(job_id)
+    assert not office.folder_of(job_id).exists()
+    assert (tmp_path / "Lora" / "fox.safetensors").is_file()
+    with pytest.raises(TrainingError, match="cannot go on"):
+        office.go_on(job_id, "ann")
 
 
 def test_a_cancelled_training_leaves_nothing(office: TrainingJobs, tmp_path: Path) -> None:
