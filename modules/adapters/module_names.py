@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from modules.checkpoints.model import LoadedModel
-from modules.networks.unet import Downsample, ResBlock, SpatialTransformer, UNet, Upsample
+from modules.networks.unet import Downsample, ResBlock, SpatialTransformer, UNet
+from modules.networks.upsample import Upsample
 
 __all__ = ["Layer", "diffusers_unet_paths", "layers_by_name", "open_clip_paths"]
 

@@ -9,29 +9,11 @@ import math
 from collections.abc import Iterator
 
 from modules.domain.infotext import format_infotext
+from modules.domain.infotext_samplers import COMFY_SAMPLERS, name_sampler
 from modules.domain.json_access import Record, as_list, as_record, as_text
 
 __all__ = ["read_comfy"]
 
-_SAMPLERS = {
-    "euler": "Euler",
-    "euler_ancestral": "Euler a",
-    "heun": "Heun",
-    "dpm_2": "DPM2",
-    "dpm_2_ancestral": "DPM2 a",
-    "lms": "LMS",
-    "dpm_fast": "DPM fast",
-    "dpm_adaptive": "DPM adaptive",
-    "dpmpp_2s_ancestral": "DPM++ 2S a",
-    "dpmpp_sde": "DPM++ SDE",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_3m_sde": "DPM++ 3M SDE",
-    "ddpm": "DDPM",
-    "ddim": "DDIM",
-    "lcm": "LCM",
-    "uni_pc": "UniPC",
-}
 _SCHEDULES = {
     "normal": "Normal",
     "karras": "Karras",
@@ -214,9 +196,7 @@ def _denoise(graph: _Graph, main: str) -> str | None:
 
 def _sampler(graph: _Graph, main: str) -> str:
     name = graph.value(main, "sampler_name").removesuffix("_gpu")
-    if name not in _SAMPLERS:
-        graph.lost.append(f"sampler {name[:40]!r} is not known here; Euler takes its place")
-    return _SAMPLERS.get(name, "Euler")
+    return name_sampler(COMFY_SAMPLERS, name, "Euler", graph.lost)
 
 
 def _schedule(graph: _Graph, main: str) -> str | None:

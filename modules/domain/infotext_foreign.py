@@ -11,67 +11,11 @@ from dataclasses import dataclass
 
 from modules.domain.infotext import format_infotext
 from modules.domain.infotext_comfy import read_comfy
+from modules.domain.infotext_samplers import COMFY_SAMPLERS, INVOKE_SAMPLERS, NOVELAI_SAMPLERS, name_sampler
 from modules.domain.json_access import Record, as_list, as_record, as_text, parse_json
 
 __all__ = ["ForeignInfotext", "convert_foreign"]
 
-_NOVELAI_SAMPLERS = {
-    "k_euler": "Euler",
-    "k_euler_ancestral": "Euler a",
-    "k_dpm_2": "DPM2",
-    "k_dpm_2_ancestral": "DPM2 a",
-    "k_lms": "LMS",
-    "k_heun": "Heun",
-    "k_dpmpp_2m": "DPM++ 2M",
-    "k_dpmpp_2m_sde": "DPM++ 2M SDE",
-    "k_dpmpp_sde": "DPM++ SDE",
-    "k_dpmpp_2s_ancestral": "DPM++ 2S a",
-    "k_dpm_fast": "DPM fast",
-    "ddim": "DDIM",
-    "ddim_v3": "DDIM",
-    "plms": "PLMS",
-}
-_INVOKE_SAMPLERS = {
-    "ddim": "DDIM",
-    "ddpm": "DDPM",
-    "plms": "PLMS",
-    "pndm": "PLMS",
-    "euler": "Euler",
-    "euler_a": "Euler a",
-    "heun": "Heun",
-    "lms": "LMS",
-    "kdpm_2": "DPM2",
-    "kdpm_2_a": "DPM2 a",
-    "dpmpp_2s": "DPM++ 2S a",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_3m": "DPM++ 3M SDE",
-    "dpmpp_sde": "DPM++ SDE",
-    "unipc": "UniPC",
-    "lcm": "LCM",
-}
-_FOOOCUS_SAMPLERS = {
-    "euler": "Euler",
-    "euler_ancestral": "Euler a",
-    "heun": "Heun",
-    "dpm_2": "DPM2",
-    "dpm_2_ancestral": "DPM2 a",
-    "lms": "LMS",
-    "dpm_fast": "DPM fast",
-    "dpm_adaptive": "DPM adaptive",
-    "dpmpp_2s_ancestral": "DPM++ 2S a",
-    "dpmpp_sde": "DPM++ SDE",
-    "dpmpp_sde_gpu": "DPM++ SDE",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_2m_sde_gpu": "DPM++ 2M SDE",
-    "dpmpp_3m_sde": "DPM++ 3M SDE",
-    "dpmpp_3m_sde_gpu": "DPM++ 3M SDE",
-    "ddim": "DDIM",
-    "lcm": "LCM",
-    "uni_pc": "UniPC",
-    "restart": "Restart",
-}
 _DREAM_FLAGS = {
     "-s": "steps",
     "-S": "seed",
@@ -135,7 +79,7 @@ def _novelai(items: Mapping[str, str], width: int, height: int) -> ForeignInfote
     if not comment:
         return None
     lost: list[str] = []
-    sampler = _named(_NOVELAI_SAMPLERS, as_text(comment.get("sampler")), "Euler a", lost)
+    sampler = name_sampler(NOVELAI_SAMPLERS, as_text(comment.get("sampler")), "Euler a", lost)
     if as_text(comment.get("strength")):
         lost.append("made from another picture, which the metadata does not contain")
     text = format_infotext(
@@ -261,12 +205,13 @@ def _fooocus(content: Record) -> ForeignInfotext:
             prompt += f" <lora:{_stem(entry[0])}:{entry[1]}>"
     scheduler = as_text(content.get("scheduler"))
     refiner = as_text(content.get("refiner_model"))
+    sampler = as_text(content.get("sampler")).removesuffix("_gpu")
     text = format_infotext(
         prompt,
         negative,
         {
             "Steps": as_text(content.get("steps")),
-            "Sampler": _named(_FOOOCUS_SAMPLERS, as_text(content.get("sampler")), "DPM++ 2M SDE", lost),
+            "Sampler": name_sampler(COMFY_SAMPLERS, sampler, "DPM++ 2M SDE", lost),
             "Schedule type": "Karras" if scheduler == "karras" else None,
             "CFG scale": as_text(content.get("guidance_scale")),
             "Seed": as_text(content.get("seed")),
@@ -283,13 +228,7 @@ def _fooocus(content: Record) -> ForeignInfotext:
 
 def _invoke_sampler(name: str, lost: list[str]) -> tuple[str, str | None]:
     base = name.removesuffix("_k")
-    return _named(_INVOKE_SAMPLERS, base, "Euler", lost), "Karras" if base != name else None
-
-
-def _named(names: Mapping[str, str], name: str, otherwise: str, lost: list[str]) -> str:
-    if name not in names:
-        lost.append(f"sampler {name[:40]!r} is not known here; {otherwise} takes its place")
-    return names.get(name, otherwise)
+    return name_sampler(INVOKE_SAMPLERS, base, "Euler", lost), "Karras" if base != name else None
 
 
 def _size(content: Record) -> str | None:

@@ -13,7 +13,7 @@ from modules.domain.infotext import parse_infotext
 from modules.domain.infotext_defaults import InfotextValue, StyleExtractor
 from modules.domain.request import GenerationRequest
 
-__all__ = ["PastedParameters", "build_request", "pasted_parameters", "request_from_infotext"]
+__all__ = ["HIRES_FIELDS", "PastedParameters", "build_request", "pasted_parameters", "request_from_infotext"]
 
 _FILL = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
 _INFORMATION = frozenset({
@@ -78,7 +78,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[str], JsonValue]], ...] = (
     ("Inpaint area", "inpaint_full_res", lambda value: value == "Only masked"),
     ("Masked area padding", "inpaint_full_res_padding", _whole),
 )
-_HIRES = {
+HIRES_FIELDS = {
     "hr_upscaler": "upscaler",
     "hr_scale": "scale",
     "hr_resize_x": "resize_x",
@@ -186,7 +186,7 @@ def build_request(
     content["override_settings"] = dict(pasted.override_settings)
     content["checkpoint"] = pasted.checkpoint
     if pasted.fields.get("enable_hr"):
-        content["hires"] = _picked(pasted.fields, _HIRES)
+        content["hires"] = _picked(pasted.fields, HIRES_FIELDS)
     if "refiner_checkpoint" in pasted.fields:
         content["refiner"] = _picked(
             pasted.fields, {"refiner_checkpoint": "checkpoint", "refiner_switch_at": "switch_at"}

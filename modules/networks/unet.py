@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.networks.token_merging import TokenMerge, plan_merge
+from modules.networks.upsample import Upsample
 from modules.runtime.attention import attention
 
 __all__ = [
@@ -249,19 +250,6 @@ class Downsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to (B, C, ceil(h/2), ceil(w/2))."""
         out: Tensor = self.op(x)
-        return out
-
-
-class Upsample(nn.Module):
-    """Double the sides by repetition, then convolve."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, C, 2h, 2w)."""
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return out
 
 

@@ -6,6 +6,7 @@ from pydantic import JsonValue, ValidationError
 
 from modules.diffusion.samplers import split_sampler_name
 from modules.diffusion.schedulers import find_scheduler
+from modules.domain.infotext_request import HIRES_FIELDS
 from modules.domain.request import GenerationRequest, SoftInpainting
 from modules.exceptions import NotFoundError, RequestError
 from modules.imaging.blobs import BlobStore
@@ -22,19 +23,6 @@ _SAME_NAME = (
     "s_noise", "s_min_uncond", "tiling", "restore_faces", "disable_extra_networks", "override_settings",
     "save_images", "script_args", "alwayson_scripts", "styles",
 )  # fmt: skip
-_HIRES_NAMES = {
-    "hr_upscaler": "upscaler",
-    "hr_scale": "scale",
-    "hr_resize_x": "resize_x",
-    "hr_resize_y": "resize_y",
-    "hr_second_pass_steps": "steps",
-    "denoising_strength": "denoising_strength",
-    "hr_checkpoint_name": "checkpoint",
-    "hr_sampler_name": "sampler_name",
-    "hr_scheduler": "scheduler",
-    "hr_prompt": "prompt",
-    "hr_negative_prompt": "negative_prompt",
-}
 _IMAGE_NAMES = (
     "denoising_strength", "resize_mode", "image_cfg_scale", "initial_noise_multiplier", "mask_blur_x",
     "mask_blur_y", "mask_round", "inpainting_fill", "inpaint_full_res", "inpaint_full_res_padding",
@@ -138,7 +126,7 @@ def _side(value: int | None) -> int:
 
 
 def _hires(payload: TextToImagePayload) -> Fields:
-    hires = {ours: getattr(payload, theirs) for theirs, ours in _HIRES_NAMES.items()}
+    hires = {ours: getattr(payload, theirs) for theirs, ours in HIRES_FIELDS.items()}
     for name in ("checkpoint", "sampler_name", "scheduler"):
         if hires[name] in _SAME_AS_FIRST_PASS:
             hires[name] = None
@@ -157,7 +145,7 @@ def _validated(fields: Fields) -> GenerationRequest:
 def _payload_name(location: tuple[str, ...]) -> str:
     """Name in the payload of a field of the request."""
     renamed: dict[str, Callable[[str], str]] = {
-        "hires": lambda name: next((old for old, new in _HIRES_NAMES.items() if new == name), name),
+        "hires": lambda name: next((old for old, new in HIRES_FIELDS.items() if new == name), name),
         "refiner": lambda name: f"refiner_{name}",
         "image_to_image": lambda name: "init_images" if name == "images" else name,
     }

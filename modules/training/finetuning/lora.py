@@ -21,7 +21,8 @@ from modules.adapters.module_names import Layer, layers_by_name
 from modules.checkpoints.model import LoadedModel
 from modules.exceptions import TrainingError
 from modules.imaging.files import write_replacing
-from modules.networks.unet import Downsample, ResBlock, SpatialTransformer, Upsample
+from modules.networks.unet import Downsample, ResBlock, SpatialTransformer
+from modules.networks.upsample import Upsample
 from modules.training.finetuning.lora_metadata import lora_file
 from modules.training.finetuning.recipe import LoraShape, Optimisation
 from modules.training.finetuning.trainee import ParameterGroup, RunFacts
