@@ -16,7 +16,7 @@ from modules.families.diffusers_names import translate, unet_layout, unet_module
 from modules.networks.clip_text import ClipTextConfig
 from modules.networks.unet import UNetConfig
 
-__all__ = ["Theirs"]
+__all__ = ["Theirs", "unet_options"]
 
 _GUIDANCE = 7.0
 
@@ -41,7 +41,7 @@ class Theirs:
         """See :class:`~benchmarks.contestant.Contestant`."""
         tensors = load_file(checkpoint)
         with torch.device("meta"):
-            unet = UNet2DConditionModel(**_unet_options(kind.unet))
+            unet = UNet2DConditionModel(**unet_options(kind.unet))
             vae = _vae(kind)
         shapes = {name: tuple(value.shape) for name, value in unet.state_dict().items()}
         self._unet = self._filled(unet, tensors, unet_modules(unet_layout(shapes)), UNET_PREFIX)
@@ -135,7 +135,8 @@ class Theirs:
         return text
 
 
-def _unet_options(config: UNetConfig) -> dict[str, object]:
+def unet_options(config: UNetConfig) -> dict[str, object]:
+    """What diffusers' U-Net of this shape is built with."""
     widths = [config.model_channels * factor for factor in config.channel_mult]
     has_attention = [depth > 0 for depth in config.transformer_depth]
     down = ["CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in has_attention]

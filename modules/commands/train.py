@@ -54,6 +54,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, help="pictures at a time")
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--rates", help='learning rates that change at steps: "0.005:100, 1e-3:1000, 1e-5"')
     parser.add_argument("--resolution", type=int, help="pixels; the model's own size if not given")
     parser.add_argument("--rank", type=int, help="of a LoRA")
     parser.add_argument("--alpha", type=float, help="of a LoRA; the rank if not given")
@@ -100,6 +101,7 @@ def recipe_of(arguments: argparse.Namespace, checkpoint: str | None) -> FineTune
             "steps": arguments.steps,
             "batch": arguments.batch,
             "learning_rate": arguments.learning_rate,
+            "rates": arguments.rates,
             "seed": arguments.seed,
         },
         "lora": {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,9 +20,16 @@ from torch import Tensor, nn
 
 from modules.exceptions import TrainingError
 from modules.training.ema import ExponentialMovingAverage
-from modules.training.optimisers import LearningRateSchedule
 
-__all__ = ["LoopSettings", "Measurement", "Trainer", "numpy_generator", "step_generator", "write_tensors"]
+__all__ = [
+    "LoopSettings",
+    "Measurement",
+    "RateSchedule",
+    "Trainer",
+    "numpy_generator",
+    "step_generator",
+    "write_tensors",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,6 +55,14 @@ def write_tensors(state: Mapping[str, object], path: Path) -> None:
     partial.replace(path)
 
 
+class RateSchedule(Protocol):
+    """What becomes of the learning rates over time."""
+
+    def factor(self, step: int) -> float:
+        """The factor on them at step ``step``, counted from 0."""
+        ...
+
+
 @dataclass(frozen=True)
 class LoopSettings:
     """How a run goes, apart from what it learns.
@@ -55,7 +71,8 @@ class LoopSettings:
         steps: Updates in all.
         schedule: Factor on the optimisers' learning rates over time.
         accumulation: Losses that are measured for one update.
-        max_gradient_norm: Gradients are scaled down to this norm.
+        max_gradient_norm: Gradients are scaled down to this norm; infinite leaves them as they are.
+        max_gradient_value: Each number of a gradient is cut to this; infinite leaves them as they are.
         ema_decay: Largest decay of the average; 0 keeps none.
         save_seconds: Time between two saves of the whole state.
         save_steps: Steps between two states that are kept beside the newest; 0 keeps none.
@@ -63,9 +80,10 @@ class LoopSettings:
     """
 
     steps: int
-    schedule: LearningRateSchedule
+    schedule: RateSchedule
     accumulation: int = 1
     max_gradient_norm: float = 1.0
+    max_gradient_value: float = math.inf
     ema_decay: float = 0.998
     save_seconds: float = 120
     save_steps: int = 0
@@ -157,6 +175,8 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_gradient_norm)
         if not math.isfinite(norm.item()):
             raise self._broken("gradient", norm.item())
+        if math.isfinite(self.settings.max_gradient_value):
+            torch.nn.utils.clip_grad_value_(self._parameters, self.settings.max_gradient_value)
         factor = self.settings.schedule.factor(self.step)
         for optimiser, rates in zip(self._optimisers, self._rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):

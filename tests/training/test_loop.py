@@ -57,6 +57,29 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert _measure(network)(1000)[0].item() < before
 
 
+def _gradients(folder: Path, **limits: float) -> list[Tensor]:
+    """What the first optimiser sees of large gradients, of all parameters."""
+    trainer, network = _trainer(folder, **limits)
+    seen: list[Tensor] = []
+    trainer._optimisers[0].register_step_pre_hook(
+        lambda *_: seen.extend(p.grad.clone() for p in network.parameters() if p.grad is not None)
+    )
+    trainer.run(lambda step: (1000 * _measure(network)(step)[0], {}), until=1)
+    return seen
+
+
+def test_gradients_are_limited_by_norm_or_by_value_or_not_at_all(tmp_path: Path) -> None:
+    unlimited = _gradients(tmp_path / "a", max_gradient_norm=float("inf"))
+    highest = max(float(gradient.abs().max()) for gradient in unlimited)
+    assert highest > 1
+    by_value = _gradients(tmp_path / "b", max_gradient_norm=float("inf"), max_gradient_value=0.5)
+    for cut, whole in zip(by_value, unlimited, strict=True):
+        assert torch.equal(cut, whole.clamp(-0.5, 0.5))
+    by_norm = _gradients(tmp_path / "c", max_gradient_norm=0.5)
+    whole_norm = torch.cat([gradient.flatten() for gradient in by_norm]).norm().item()
+    assert whole_norm == pytest.approx(0.5, rel=1e-3)
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_saved_state_kept(tmp_path: Path) -> None:
     trainer, network = _trainer(tmp_path)
     trainer.run(_measure(network), until=3)

@@ -1,6 +1,7 @@
 """POST train/embedding and train/hypernetwork: A1111's arguments as recipes; answered at the end."""
 
 from pathlib import Path
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,8 +15,10 @@ from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.server.sdapi.adapters import Created
 from modules.services import Services
-from modules.training.finetuning.captions import TEMPLATES
+from modules.training.finetuning.presets import merged
 from modules.training.finetuning.recipe import MAX_STEPS, FineTuneRecipe, checked_recipe
+from modules.training.finetuning.templates import TEMPLATES
+from modules.training.stepped_rates import SteppedRates
 
 __all__ = ["training_files_router"]
 
@@ -28,7 +31,7 @@ class _TrainingArguments(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    learn_rate: float | str = Field("0.005", description="one number; schedules of several are refused")
+    learn_rate: float | str = Field("0.005", description="one number, or several: 0.005:100, 1e-3:1000, 1e-5")
     batch_size: int = Field(1, ge=1, le=256, description="pictures at a time")
     gradient_step: int = Field(1, ge=1, le=1024, description="batches for one update")
     data_root: str = Field(description="folder with pictures")
@@ -37,14 +40,23 @@ class _TrainingArguments(BaseModel):
     varsize: bool = Field(False, description="keep the pictures' shapes")
     steps: int = Field(1000, ge=1, le=MAX_STEPS, description="updates")
     shuffle_tags: bool = Field(False, description="draw the order of tags anew at each step")
-    tag_drop_out: float = Field(0, ge=0, lt=1, description="share of empty captions")
+    tag_drop_out: float = Field(0, ge=0, lt=1, description="share of a caption's tags that are left out")
+    latent_sampling_method: Literal["once", "deterministic", "random"] = Field(
+        "once", description="when latents are drawn from what the autoencoder says"
+    )
     use_weight: bool = Field(False, description="learn only where pictures are opaque")
     template_filename: str = Field(
         "", max_length=200, description=f"{', '.join(TEMPLATES)}, or a file in {_TEMPLATE_FOLDER}/"
     )
     create_image_every: int = Field(0, ge=0, description="steps between sample pictures")
     preview_prompt: str = Field("", max_length=5000, description="of the sample pictures")
-    clip_grad_value: float | None = Field(None, description="largest norm of gradients")
+    preview_steps: int = Field(20, ge=1, le=150, description="of the sample pictures")
+    preview_cfg_scale: float = Field(7, ge=0, le=30, description="of the sample pictures")
+    preview_seed: int = Field(42, description="of the sample pictures; below 0 is 42")
+    clip_grad_mode: Literal["disabled", "value", "norm"] | None = Field(
+        None, description="what of the gradients is limited; if not said, the norm"
+    )
+    clip_grad_value: float | None = Field(None, ge=0, description="the limit; 0 or none is 1")
 
 
 class EmbeddingTraining(_TrainingArguments):
@@ -95,10 +107,10 @@ def _recipe(services: Services, asked: _TrainingArguments, own: dict[str, object
         "steps": asked.steps,
         "batch": asked.batch_size,
         "accumulation": asked.gradient_step,
-        "learning_rate": _rate(asked.learn_rate),
+        "gradient_clipping": asked.clip_grad_mode,
+        "max_gradient_norm": asked.clip_grad_value or None,
+        **_rates(asked),
     }
-    if asked.clip_grad_value:
-        learning["max_gradient_norm"] = asked.clip_grad_value
     content: dict[str, object] = {
         "checkpoint": services.settings.current.sd_model_checkpoint or "",
         "data": {
@@ -107,7 +119,9 @@ def _recipe(services: Services, asked: _TrainingArguments, own: dict[str, object
             "buckets": asked.varsize or asked.training_width != asked.training_height,
             "shuffle_tags": asked.shuffle_tags,
             "keep_tags": 0,
-            "caption_dropout": asked.tag_drop_out,
+            "tag_dropout": asked.tag_drop_out,
+            "caption_dropout": 0,
+            "latent_sampling": asked.latent_sampling_method,
             "alpha_masks": asked.use_weight,
             "templates": _templates(services, asked.template_filename),
         },
@@ -115,23 +129,27 @@ def _recipe(services: Services, asked: _TrainingArguments, own: dict[str, object
         "samples": {
             "every": asked.create_image_every,
             "prompts": [asked.preview_prompt] if asked.preview_prompt else [],
+            "steps": asked.preview_steps,
+            "cfg_scale": asked.preview_cfg_scale,
+            "seed": asked.preview_seed if asked.preview_seed >= 0 else None,
         },
     }
-    return checked_recipe({**content, **own})
+    return checked_recipe(merged(content, own))
 
 
-def _rate(text: float | str) -> float:
-    """One number; a schedule such as "0.005:100, 1e-3" is refused.
+def _rates(asked: _TrainingArguments) -> dict[str, object]:
+    """The learning rate, or several; as with A1111 a training ends where they do.
 
     Raises:
-        RequestError: it is none.
+        RequestError: they cannot be read.
     """
     try:
-        return float(text)
+        rates = SteppedRates.parse(str(asked.learn_rate))
     except ValueError as error:
-        raise RequestError(
-            "learn_rate", "learn_rate must be one number; schedules of several are not known here"
-        ) from error
+        raise RequestError("learn_rate", f"learn_rate: {error}") from error
+    if rates.parts == ((rates.parts[0][0], None),):
+        return {"learning_rate": rates.parts[0][0]}
+    return {"rates": str(asked.learn_rate), "steps": min(asked.steps, rates.end or asked.steps)}
 
 
 def _templates(services: Services, name: str) -> tuple[str, ...]:

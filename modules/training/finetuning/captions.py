@@ -1,28 +1,10 @@
 """What the model is told about a picture at one step: template, trigger word, order of tags, or nothing."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from modules.training.finetuning.recipe import DataChoice
 
-__all__ = ["TEMPLATES", "caption_of", "first_caption", "filled"]
-
-TEMPLATES: Mapping[str, tuple[str, ...]] = {
-    "none": ("[filewords]",),
-    "subject": (
-        "a picture of [name]",
-        "a photo of [name]",
-        "[name] in the picture",
-        "a good picture of [name]",
-        "a close-up of [name]",
-        "[name]",
-    ),
-    "subject_filewords": ("a picture of [name], [filewords]", "[name], [filewords]"),
-    "style": ("a picture in the style of [name]", "art by [name]", "a drawing, [name]", "[name]"),
-    "style_filewords": ("a picture of [filewords], art by [name]", "[filewords], [name]"),
-}
-"""Sets of templates that a recipe or a client may name."""
+__all__ = ["caption_of", "first_caption", "filled"]
 
 
 def filled(template: str, name: str, words: str) -> str:
@@ -42,16 +24,23 @@ def caption_of(words: str, name: str, choice: DataChoice, rng: np.random.Generat
     Args:
         words: the picture's own caption.
         name: the trigger word.
-        choice: templates, shuffling and dropout.
+        choice: templates, shuffling, and dropout of captions and of tags.
         rng: draws them; the same draws are made whatever is chosen.
     """
     drop, which = rng.random(), rng.random()
     order = rng.permutation(words.count(",") + 1)
     if drop < choice.caption_dropout:
         return ""
+    if choice.tag_dropout:
+        tags = words.split(",")
+        left = [
+            *tags[: choice.keep_tags],
+            *(tag for tag in tags[choice.keep_tags :] if rng.random() >= choice.tag_dropout),
+        ]
+        words = ",".join(left)
     if choice.shuffle_tags:
         tags = [tag.strip() for tag in words.split(",")]
-        moved = [tags[index] for index in order if index >= choice.keep_tags]
+        moved = [tags[index] for index in order if choice.keep_tags <= index < len(tags)]
         words = ", ".join([*tags[: choice.keep_tags], *moved])
     if choice.templates:
         return filled(choice.templates[int(which * len(choice.templates))], name, words)

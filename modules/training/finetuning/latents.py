@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +17,9 @@ from modules.exceptions import TrainingError
 from modules.training.finetuning.buckets import Fit, bucket_sizes, fit_picture, nearest_bucket
 from modules.training.finetuning.pictures import TrainingPicture, read_mask, read_picture
 from modules.training.finetuning.recipe import DataChoice
-from modules.training.loop import write_tensors
+from modules.training.loop import step_generator, write_tensors
 
-__all__ = ["EncodedPicture", "encode_pictures", "fit_of"]
+__all__ = ["EncodedPicture", "encode_pictures", "fit_of", "settled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,22 @@ def encode_pictures(
             yield number
         write_tensors({"key": key, "pictures": [_plain(item) for item in encoded]}, cache)
     return tuple(encoded)
+
+
+def settled(
+    pictures: Sequence[EncodedPicture], sampling: Literal["random", "once", "deterministic"], seed: int
+) -> tuple[EncodedPicture, ...]:
+    """The pictures with latents that are drawn at each step, once now, or are the means."""
+    if sampling == "random":
+        return tuple(pictures)
+    means = [item.mean for item in pictures]
+    if sampling == "once":
+        noises = [torch.randn(mean.shape, generator=step_generator(seed, i)) for i, mean in enumerate(means)]
+        means = [item.mean + item.std * noise for item, noise in zip(pictures, noises, strict=True)]
+    return tuple(
+        replace(item, mean=mean, std=torch.zeros_like(item.std))
+        for item, mean in zip(pictures, means, strict=True)
+    )
 
 
 def _encoded(

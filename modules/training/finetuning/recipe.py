@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from modules.exceptions import TrainingError
+from modules.training.finetuning.templates import TEMPLATES
 from modules.training.optimisers import OptimiserKind
+from modules.training.stepped_rates import SteppedRates
 
 __all__ = [
     "KINDS",
@@ -40,7 +42,11 @@ class DataChoice(_Part):
     folder: str = Field(description="folder with pictures; sub-folders named 10_words repeat theirs 10 times")
     trigger: str = Field("", max_length=200, description="the word for what is taught; [name] in templates")
     templates: tuple[str, ...] = Field(
-        (), description="captions with [name] and [filewords] in them; one is drawn at each step"
+        (),
+        description=(
+            "captions with [name] and [filewords] in them, one of which is drawn at each step; or one of the "
+            f"words {', '.join(TEMPLATES)}"
+        ),
     )
     resolution: int | None = Field(
         None, ge=32, le=2048, multiple_of=8, description="pixels; the model's own size if not given"
@@ -51,11 +57,24 @@ class DataChoice(_Part):
     flip: bool = Field(False, description="also mirrored; not for what has a left and a right")
     shuffle_tags: bool = Field(False, description="draw the order of the caption's tags anew at each step")
     keep_tags: int = Field(1, ge=0, description="tags at the beginning that keep their place")
+    tag_dropout: float = Field(0, ge=0, lt=1, description="share of a caption's tags that are left out")
     caption_dropout: float = Field(0.05, ge=0, lt=1, description="share of steps with an empty caption")
     masks: bool = Field(
         True, description="learn only where NAME.mask.png beside a picture is white, where there is one"
     )
     alpha_masks: bool = Field(False, description="learn only where the pictures are opaque")
+    latent_sampling: Literal["random", "once", "deterministic"] = Field(
+        "random", description="latents drawn from what the autoencoder says at each step, once, or its mean"
+    )
+
+    @field_validator("templates", mode="before")
+    @classmethod
+    def _templates_may_be_named(cls, said: object) -> object:
+        if not isinstance(said, str):
+            return said
+        if said not in TEMPLATES:
+            raise ValueError(f"there are no templates {said[:40]!r}; there are {', '.join(TEMPLATES)}")
+        return TEMPLATES[said]
 
 
 class LoraShape(_Part):
@@ -106,21 +125,46 @@ class Optimisation(_Part):
     batch: int = Field(1, ge=1, le=256, description="pictures at a time")
     accumulation: int = Field(1, ge=1, le=1024, description="batches for one update")
     learning_rate: float = Field(1e-4, gt=0, le=10)
+    rates: str = Field(
+        "",
+        max_length=1000,
+        description="rates that change at steps, in place of learning rate, schedule and warm-up: "
+        "0.005:100, 1e-3:1000, 1e-5",
+    )
     text_learning_rate: float | None = Field(None, gt=0, le=10, description="half of the other if not given")
     optimiser: OptimiserKind = "adamw"
     weight_decay: float = Field(0.01, ge=0, le=1)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: int = Field(0, ge=0, description="updates until the full learning rate")
-    max_gradient_norm: float = Field(1.0, gt=0)
+    gradient_clipping: Literal["norm", "value", "disabled"] = Field(
+        "norm", description="whether the norm of all gradients is limited, each number, or nothing"
+    )
+    max_gradient_norm: float = Field(1.0, gt=0, description="the limit")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of the weights; 0 is none")
     snr_gamma: float = Field(
         5.0, ge=0, description="cap of the signal-to-noise ratio in the weights; 0 weighs all timesteps alike"
     )
     noise_offset: float = Field(0.0, ge=0, le=1)
     clip_skip: int = Field(1, ge=1, le=12)
+    timestep_shift: float = Field(
+        1.0,
+        gt=0,
+        le=20,
+        description="above 1: more of the noisy timesteps, where shapes and colours are decided",
+    )
     checkpointing: bool = Field(False, description="compute twice, with far less memory")
     bfloat16: bool | None = Field(None, description="arithmetic in 16 bits; if not said, on a GPU")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _rates_count_to_the_end(self) -> Self:
+        end = SteppedRates.parse(self.rates).end if self.rates.strip() else None
+        if end is not None and end < self.steps:
+            raise ValueError(
+                f"the learning rates end at step {end}, before the last of {self.steps} steps; leave the "
+                f"last rate without a step, or train {end} steps"
+            )
+        return self
 
 
 class SampleChoice(_Part):

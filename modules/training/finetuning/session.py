@@ -4,6 +4,7 @@ The loop itself is :meth:`FineTuning.updates`; what a step learns is :meth:`Fine
 """
 
 import json
+import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +23,19 @@ from modules.training.finetuning.captions import caption_of, filled, first_capti
 from modules.training.finetuning.checkpointing import checkpoint_blocks
 from modules.training.finetuning.curve import draw_curve, write_losses
 from modules.training.finetuning.drawing import draw_class, draw_picture, draw_row
-from modules.training.finetuning.latents import EncodedPicture, encode_pictures
+from modules.training.finetuning.latents import EncodedPicture, encode_pictures, settled
 from modules.training.finetuning.pictures import PictureSet, read_pictures
-from modules.training.finetuning.recipe import DataChoice, FineTuneRecipe, PriorChoice
+from modules.training.finetuning.recipe import DataChoice, FineTuneRecipe, Optimisation, PriorChoice
 from modules.training.finetuning.texts import CaptionEncoder, vector_of
 from modules.training.finetuning.trainee import RunFacts, Trainee
-from modules.training.loop import LoopSettings, Measurement, Trainer, numpy_generator, step_generator
+from modules.training.loop import (
+    LoopSettings,
+    Measurement,
+    RateSchedule,
+    Trainer,
+    numpy_generator,
+    step_generator,
+)
 from modules.training.objective import (
     add_noise,
     masked_errors,
@@ -37,6 +45,7 @@ from modules.training.objective import (
     target,
 )
 from modules.training.optimisers import LearningRateSchedule, build_optimiser
+from modules.training.stepped_rates import SteppedRates, SteppedSchedule
 
 __all__ = ["FineTuning", "Progress", "is_begun"]
 
@@ -155,7 +164,7 @@ class FineTuning:
         word = self.recipe.word if choice is self._choice else ""
         captions = [caption_of(picture.caption, word, choice, rng) for picture in pictures]
         x0 = latents_of(pictures, generator)
-        timesteps = stratified_timesteps(len(x0), len(self._signal), generator)
+        timesteps = stratified_timesteps(len(x0), len(self._signal), generator, shift=learning.timestep_shift)
         signal = self._signal[timesteps]
         eps = offset_noise(x0.shape, learning.noise_offset, generator)
         predicted = self._predict(add_noise(x0, eps, signal), timesteps, captions, pictures)
@@ -233,7 +242,7 @@ class FineTuning:
                 done = next(encoding)
             except StopIteration as ended:
                 encoded: tuple[EncodedPicture, ...] = ended.value
-                return encoded
+                return settled(encoded, choice.latent_sampling, self.recipe.optimisation.seed)
             yield self._telling(f"Reading pictures: {done} of {len(found.pictures)}")
 
     def _telling(self, text: str) -> Progress:
@@ -286,20 +295,27 @@ class FineTuning:
 
 def _loop_settings(recipe: FineTuneRecipe) -> LoopSettings:
     learning = recipe.optimisation
+    limit, clipping = learning.max_gradient_norm, learning.gradient_clipping
+    return LoopSettings(
+        steps=learning.steps,
+        schedule=_schedule(learning),
+        accumulation=learning.accumulation,
+        max_gradient_norm=limit if clipping == "norm" else math.inf,
+        max_gradient_value=limit if clipping == "value" else math.inf,
+        ema_decay=learning.ema_decay,
+        save_steps=0 if recipe.makes_checkpoint else recipe.save_every,
+    )
+
+
+def _schedule(learning: Optimisation) -> RateSchedule:
+    if learning.rates.strip():
+        return SteppedSchedule(SteppedRates.parse(learning.rates), learning.learning_rate)
     constant = learning.schedule == "constant"
-    schedule = LearningRateSchedule(
+    return LearningRateSchedule(
         learning.steps,
         learning.warmup,
         hold=1.0 if constant else 0.0,
         shape="linear" if learning.schedule == "constant" else learning.schedule,
-    )
-    return LoopSettings(
-        steps=learning.steps,
-        schedule=schedule,
-        accumulation=learning.accumulation,
-        max_gradient_norm=learning.max_gradient_norm,
-        ema_decay=learning.ema_decay,
-        save_steps=0 if recipe.makes_checkpoint else recipe.save_every,
     )
 
 

@@ -56,22 +56,52 @@
     field('steps').value = optimisation.steps ?? '';
     field('learning_rate').value = optimisation.learning_rate ?? 0.0001;
     field('rank').value = lora.rank ?? '';
+    field('batch').value = optimisation.batch ?? 1;
     field('vectors').value ||= 4;
   };
   const chooseKind = () => {
     root.dataset.kind = field('kind').value;
     for (const label of form.querySelectorAll('[data-for]')) label.hidden = !label.dataset.for.split(' ').includes(root.dataset.kind);
   };
+  // one number, or A1111's "0.005:100, 1e-3:1000, 1e-5"; what is neither is refused by the server with a sentence
+  const rates = (text) => (text === '' ? {} : Number.isFinite(Number(text)) ? { learning_rate: Number(text) } : { rates: text });
+  const ticked = (name) => field(name).checked;
   const recipe = () => {
     const kind = field('kind').value, prompt = field('prompt').value.trim(), preserved = field('class_prompt').value.trim();
     return {
       kind,
       name: field('name').value.trim(),
-      data: { trigger: field('trigger').value.trim() },
-      optimisation: { steps: number('steps'), learning_rate: number('learning_rate') },
+      data: {
+        trigger: field('trigger').value.trim(),
+        folder: field('folder').value.trim() || undefined,
+        templates: field('templates').value || undefined,
+        resolution: number('resolution'),
+        tag_dropout: number('tag_dropout'),
+        latent_sampling: field('latent_sampling').value,
+        shuffle_tags: ticked('shuffle_tags'),
+        alpha_masks: ticked('alpha_masks'),
+        flip: ticked('flip'),
+      },
+      optimisation: {
+        steps: number('steps'),
+        ...rates(field('learning_rate').value.trim()),
+        batch: number('batch'),
+        accumulation: number('accumulation'),
+        gradient_clipping: field('gradient_clipping').value,
+        max_gradient_norm: number('max_gradient_norm'),
+        seed: number('seed'),
+      },
       lora: { rank: number('rank') },
-      embedding: { vectors: number('vectors') },
+      embedding: { vectors: number('vectors'), initial_text: field('initial_text').value },
+      hypernetwork: {
+        layers: field('layers').value.split(',').map(Number),
+        activation: field('activation').value,
+        layer_norm: ticked('layer_norm'),
+        dropout: number('dropout'),
+      },
       result: field('result').value,
+      replace: ticked('replace'),
+      save_every: number('save_every'),
       prior: kind === 'dreambooth' && preserved ? { prompt: preserved } : null,
       samples: { every: number('every') ?? 0, prompts: prompt ? [prompt] : [] },
     };
@@ -81,7 +111,8 @@
   form.onsubmit = async (event) => {
     event.preventDefault();
     said.textContent = '';
-    const asked = { recipe: recipe(), preset: field('preset').value, pictures: setField.value.trim() || 'pictures' };
+    const asked = { recipe: recipe(), preset: field('preset').value };
+    if (!asked.recipe.data.folder) asked.pictures = setField.value.trim() || 'pictures';
     try {
       follow((await studio.ask('POST', 'training/jobs', asked)).id);
     } catch (error) {

@@ -50,7 +50,8 @@ def test_an_embedding_is_trained_with_a1111s_arguments(
     asked = {
         "embedding_name": "my-cat", "learn_rate": "0.004", "batch_size": 2, "gradient_step": 3, "steps": 70,
         "data_root": str(subject(tmp_path / "cats")), "template_filename": "style_filewords.txt",
-        "training_width": 64, "training_height": 64, "tag_drop_out": 0.1, "clip_grad_mode": "norm",
+        "training_width": 64, "training_height": 64, "tag_drop_out": 0.1,
+        "latent_sampling_method": "deterministic", "clip_grad_mode": "value", "clip_grad_value": "0.1",
         "create_image_every": 10, "preview_prompt": "a cat", "save_embedding_every": 20,
         "log_directory": "ignored",
     }  # fmt: skip
@@ -61,6 +62,8 @@ def test_an_embedding_is_trained_with_a1111s_arguments(
     learning = made.optimisation
     assert (learning.learning_rate, learning.batch, learning.accumulation) == (0.004, 2, 3)
     assert (made.kind, made.name, made.embedding.go_on) == ("textual-inversion", "my-cat", True)
+    assert (learning.gradient_clipping, learning.max_gradient_norm) == ("value", 0.1)
+    assert (made.data.tag_dropout, made.data.latent_sampling) == (0.1, "deterministic")
     assert made.data.templates[1] == "[filewords], [name]"
     assert (made.samples.prompts, made.samples.every, made.save_every) == (("a cat",), 10, 20)
 
@@ -74,11 +77,25 @@ def test_a_hypernetwork_goes_on_with_the_one_that_was_made(
     assert (recipe().kind, recipe().hypernetwork.start_from) == ("hypernetwork", "ink")
 
 
+def test_learning_rates_may_change_at_steps_and_the_training_ends_where_they_do(
+    trained: tuple[Studio, Callable[[], FineTuneRecipe]], tmp_path: Path
+) -> None:
+    studio, recipe = trained
+    asked = {"embedding_name": "my-cat", "data_root": str(subject(tmp_path / "cats")), "steps": 5000}
+    assert studio.post(EMBEDDING, {**asked, "learn_rate": "0.005:100, 1e-3:1000"}).status_code == 200
+    assert (recipe().optimisation.rates, recipe().optimisation.steps) == ("0.005:100, 1e-3:1000", 1000)
+    assert studio.post(EMBEDDING, {**asked, "learn_rate": "0.005:100, 1e-3:1000, 1e-5"}).status_code == 200
+    assert recipe().optimisation.steps == 5000
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "said"),
     [
         ({"embedding_name": "gone"}, 404, "create it first"),
-        ({"learn_rate": "0.005:100, 1e-3:1000"}, 422, "learn_rate"),
+        ({"learn_rate": "0.005:100, fast"}, 422, "'fast' is no learning rate"),
+        ({"learn_rate": "0.005:100, 1e-3:50"}, 422, "must grow"),
+        ({"learn_rate": "0"}, 422, "above 0"),
+        ({"clip_grad_mode": "often"}, 422, "clip_grad_mode"),
         ({"template_filename": "gone.txt"}, 404, "no template"),
         ({"data_root": "/gone"}, 422, "no folder"),
         ({"batch_size": 0}, 422, "batch_size"),

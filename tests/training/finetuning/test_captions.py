@@ -37,6 +37,19 @@ def test_shuffling_keeps_the_first_tags_and_loses_none() -> None:
     assert len(set(drawn)) == 6
 
 
+def test_tags_drop_out_one_by_one_but_for_the_first() -> None:
+    drawn = _drawn("x, a, b, c", "x", 300, tag_dropout=0.5, keep_tags=1, shuffle_tags=True)
+    assert {text.split(", ")[0] for text in drawn} == {"x"}
+    share = sum(text.count(",") for text in drawn) / (3 * len(drawn))
+    assert 0.4 < share < 0.6
+
+
+def test_templates_may_be_named() -> None:
+    assert DataChoice(folder="x", templates="style").templates[1] == "art by [name]"
+    with pytest.raises(ValueError, match="there are no templates 'gone'"):
+        DataChoice(folder="x", templates="gone")
+
+
 def test_dropout_leaves_its_share_of_captions_empty() -> None:
     empty = _drawn("words", "x", 400, caption_dropout=0.25).count("")
     assert 60 < empty < 140

@@ -9,6 +9,7 @@ from torch import Tensor
 from modules.checkpoints.model import LoadedModel
 from modules.exceptions import TrainingError
 from modules.training.finetuning.hypernet import HypernetworkTrainee
+from modules.training.finetuning.latents import EncodedPicture, settled
 from modules.training.finetuning.lora import LoraTrainee
 from modules.training.finetuning.pictures import read_pictures
 from modules.training.finetuning.recipe import FineTuneRecipe, checked_recipe
@@ -226,3 +227,32 @@ def test_pictures_whose_caption_is_too_long_are_mentioned(tmp_path: Path) -> Non
     assert _run(_recipe(folder), tmp_path).notes == (
         "1 captions are longer than 225 tokens; their ends are not learnt.",
     )
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"), [("1e-3:2, 1e-4:4", "end at step 4, before the last of 6"), ("x", "no learning rate")]
+)
+def test_rates_that_cannot_be_used_are_refused(tmp_path: Path, rates: str, said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        _recipe(subject(tmp_path), optimisation={"steps": 6, "rates": rates})
+
+
+def test_rates_change_at_their_steps(tmp_path: Path) -> None:
+    learning = {"steps": 3, "rates": "1e-3:1, 1e-4", "learning_rate": 0.5, "schedule": "cosine"}
+    run = _run(_recipe(subject(tmp_path / "set"), optimisation=learning), tmp_path)
+    groups = run.trainer._optimisers[0].param_groups
+    seen = [groups[0]["lr"] for progress in run.updates() if not progress.text]
+    assert seen == pytest.approx([1e-3, 1e-4, 1e-4])
+
+
+def test_latents_may_be_drawn_once_or_be_the_means() -> None:
+    mean, std = torch.zeros(4, 2, 2), torch.ones(4, 2, 2)
+    pictures = [EncodedPicture("", 1, mean, std, None, (16, 16, 0, 0, 16, 16))] * 2
+    assert settled(pictures, "random", 0) == tuple(pictures)
+    for item in settled(pictures, "deterministic", 0):
+        assert torch.equal(item.mean, mean)
+        assert not item.std.any()
+    first, second = settled(pictures, "once", 0)
+    assert not torch.equal(first.mean, second.mean)
+    assert torch.equal(first.mean, settled(pictures, "once", 0)[0].mean)
+    assert not first.std.any()
