@@ -40,6 +40,7 @@ from modules.settings.store import SettingsStore
 from modules.training.finetuning.job import TrainingJobs
 from modules.training.finetuning.opening import TrainingRoom
 from tests.server.doors import knock, make_access
+from tests.server.type_adapters import shared_type_adapters
 from tests.stub_runner import StubRunner
 
 T = TypeVar("T")
@@ -67,7 +68,8 @@ class Studio:
 
     @cached_property
     def app(self) -> FastAPI:
-        return create_app(self.services, self.access)
+        with shared_type_adapters():
+            return create_app(self.services, self.access)
 
     def run(
         self,
