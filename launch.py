@@ -13,9 +13,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -376,6 +378,7 @@ def run_tests(environment: Environment, arguments: list[str]) -> int:
     """Run the checks and the whole suite, or pytest with ``arguments``. Returns the exit status."""
     in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
     variables = dict(os.environ)
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of many processes compiles everything anew
     browser = provide_browser(required=in_ci)
     if browser is None:
         say("SKIPPED: the browser tests, because no Chromium or Chrome was found; install one or set")
@@ -387,26 +390,48 @@ def run_tests(environment: Environment, arguments: list[str]) -> int:
     pytest = [str(environment.python), "-m", "pytest"]
     if arguments:
         return subprocess.call([*pytest, *arguments, *without], cwd=str(environment.root), env=variables)
-    checked = run_checks(environment, variables)
-    # A worker for each core and one for what waits, so none needs threads of its own. Browser tests stay
-    # among themselves, two at a time: what they wait for keeps both cores busy.
-    cores = min(os.cpu_count() or 1, 8)
     variables.setdefault("OMP_NUM_THREADS", "1")
-    parts = [["-n", str(cores + 1), "--dist", "worksteal", "-m", "not browser"]]
-    if browser is not None:
-        parts.append(["-n", str(min(cores, 2)), "--dist", "loadfile", "-m", "browser"])
-    tested = [subprocess.call([*pytest, *part], cwd=str(environment.root), env=variables) for part in parts]
+    with tempfile.TemporaryFile() as report:
+        checks = start_checks(environment, variables, report)
+        parts = suite_parts(checked_apart=checks is not None, browser=browser is not None)
+        tested = [
+            subprocess.call([*pytest, *part], cwd=str(environment.root), env=variables) for part in parts
+        ]
+        checked = 0 if checks is None else checks.wait()
+        report.seek(0)
+        say(report.read().decode("utf-8", "replace"))
     return checked or max(tested)
 
 
-def run_checks(environment: Environment, variables: dict[str, str]) -> int:
-    """Run scripts/check with the environment's Python. Returns the exit status."""
+def suite_parts(*, checked_apart: bool, browser: bool) -> list[list[str]]:
+    """Arguments of the calls of pytest that together run the whole suite.
+
+    A worker for each core and one for what waits, so none needs threads of its own. Browser tests stay among
+    themselves, two at a time: what they wait for keeps both cores busy. Each call collects its folders only.
+    """
+    cores = min(os.cpu_count() or 1, 8)
+    first = ["-n", str(cores + 1), "--dist", "worksteal", "--ignore=tests/browser"]
+    if checked_apart:
+        first.append("--ignore=tests/architecture")
+    last = ["-n", str(min(cores, 2)), "--dist", "loadfile", "tests/browser"]
+    return [first, last] if browser else [first]
+
+
+def start_checks(
+    environment: Environment, variables: dict[str, str], report: IO[bytes]
+) -> subprocess.Popen[bytes] | None:
+    """Start scripts/check, tests/architecture included, beside the tests; None where there is no bash."""
     bash = shutil.which("bash")
     if bash is None:
         say("SKIPPED: the checks of format, lint, types and layers, because there is no bash here.")
-        return 0
-    variables = {**variables, "PYTHON": str(environment.python)}
-    return subprocess.call([bash, "scripts/check"], cwd=str(environment.root), env=variables)
+        return None
+    return subprocess.Popen(
+        [bash, "scripts/check"],
+        cwd=str(environment.root),
+        env={**variables, "PYTHON": str(environment.python)},
+        stdout=report,
+        stderr=subprocess.STDOUT,
+    )
 
 
 # -------------------------------------------------------------------------------------------- main

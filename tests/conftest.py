@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("studio")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep the garbage collector off what stays: a look at all that was imported takes a third of a second."""
+    """Keep the garbage collector off what was imported: one look at all of it takes a third of a second."""
     gc.disable()
     try:
         return (yield)

@@ -2,12 +2,17 @@
 
 import ast
 import re
+from functools import cache
 
 from tests.architecture import source
 
 NAME = re.compile(r'\bname="([\w-]+)"')
-FAMILIES = tuple(file for file in source.core() if file.name.startswith("modules/families/"))
-FAMILY_NAMES = {name for file in FAMILIES for name in NAME.findall(file.text)}
+
+
+@cache
+def _family_names() -> frozenset[str]:
+    families = (file for file in source.core() if file.name.startswith("modules/families/"))
+    return frozenset(name for file in families for name in NAME.findall(file.text))
 
 
 def _asks_for_a_family(node: ast.AST) -> bool:
@@ -18,7 +23,7 @@ def _asks_for_a_family(node: ast.AST) -> bool:
     else:
         return False
     constants = [inner for one in compared for inner in ast.walk(one) if isinstance(inner, ast.Constant)]
-    return any(isinstance(one.value, str) and one.value in FAMILY_NAMES for one in constants)
+    return any(isinstance(one.value, str) and one.value in _family_names() for one in constants)
 
 
 def test_no_code_outside_families_compares_family_names() -> None:
@@ -33,6 +38,6 @@ def test_no_code_outside_families_compares_family_names() -> None:
 
 
 def test_a_comparison_would_be_found() -> None:
-    assert {"sd1", "sd2", "sdxl"} <= FAMILY_NAMES
+    assert {"sd1", "sd2", "sdxl"} <= _family_names()
     tree = ast.parse('x = family.name == "sdxl"')
     assert any(_asks_for_a_family(node) for node in ast.walk(tree))

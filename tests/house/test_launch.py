@@ -173,6 +173,33 @@ def test_required_browser_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch,
         launch.provide_browser(required=True)
 
 
+@pytest.mark.parametrize("checked_apart", [True, False])
+def test_no_folder_of_tests_is_run_twice_or_left_out(checked_apart: bool) -> None:
+    first, last = launch.suite_parts(checked_apart=checked_apart, browser=True)
+    ignored = {word.partition("=")[2] for word in first if word.startswith("--ignore=")}
+    apart = {"tests/architecture"} if checked_apart else set()
+    assert ignored == {last[-1]} | apart
+    assert all((ROOT / folder).is_dir() for folder in ignored)
+    assert "tests/architecture" in (ROOT / "scripts" / "check").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the Python that is played is a shell script")
+def test_checks_beside_the_tests_are_told_and_count(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environment = launch.Environment(project)
+    environment.python.parent.mkdir(parents=True)
+    environment.python.write_text('#!/bin/sh\necho "pytest was called with $*"\n', encoding="utf-8")
+    environment.python.chmod(0o700)
+    (project / "scripts").mkdir()
+    (project / "scripts" / "check").write_text("echo FAILED types\nexit 3\n", encoding="utf-8")
+    monkeypatch.setenv("STUDIO_CHROMIUM", sys.executable)
+    assert launch.run_tests(environment, []) == 3
+    said = capfd.readouterr().out
+    assert said.count("pytest was called with -m pytest -n") == 2
+    assert said.rstrip().endswith("FAILED types"), "what the checks found stands at the end"
+
+
 def test_pip_output_becomes_few_lines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     progress = launch.PipProgress(launch.Environment(project))
     for line in (

@@ -2,9 +2,11 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from modules.services import Services
+from modules.webui.page import build_page
 from tests.webui.fake_services import PaintingRunner, fake_services
 
 
@@ -33,6 +35,25 @@ def services(tmp_path: Path) -> Iterator[Services]:
     yield made
     made.jobs.close()
     made.history.close()
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Services that the tests of a file share: none may disturb another."""
+    made = fake_services(tmp_path_factory.mktemp("standing"))
+    yield made
+    made.jobs.close()
+    made.history.close()
+
+
+@pytest.fixture(scope="module")
+def standing_page(standing: Services) -> gr.Blocks:
+    """A page that the tests of a file share, as it is when it has just been built."""
+
+    async def build() -> gr.Blocks:
+        return build_page(standing)
+
+    return asyncio.run(build())  # Gradio takes this loop instead of making its own
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from modules.webui.mount import mount
 SECRET = "the secret of the machine"
 
 
-@pytest.fixture
-def client(services: Services) -> Iterator[TestClient]:
+@pytest.fixture(scope="module")
+def client(standing: Services) -> Iterator[TestClient]:
     app = FastAPI(docs_url=None, redoc_url=None)
-    with TestClient(mount(app, services)) as made:
+    with TestClient(mount(app, standing)) as made:
         yield made
 
 
@@ -43,20 +43,20 @@ def test_gradios_extra_pages_are_off(client: TestClient, path: str) -> None:
     assert answer.status_code in {403, 404} or "Diffusion Studio" in answer.text
 
 
-def test_no_file_of_the_machine_can_be_had_by_naming_its_path(client: TestClient, services: Services) -> None:
-    secret = services.options.folders.data.parent / "secret.txt"
+def test_no_file_of_the_machine_can_be_had_by_naming_its_path(client: TestClient, standing: Services) -> None:
+    secret = standing.options.folders.data.parent / "secret.txt"
     secret.write_text(SECRET, encoding="utf-8")
     payload = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
     assert SECRET not in call(client, "txt2img_prompt_image", payload)[1]
-    copies = services.options.folders.data / "uploads"
+    copies = standing.options.folders.data / "uploads"
     assert [path for path in copies.rglob("*") if path.is_file() and SECRET in path.read_text("utf-8")] == []
     assert client.get(f"/gradio_api/file={secret}").status_code == 403
 
 
-def test_uploads_stay_in_the_private_data_folder(client: TestClient, services: Services) -> None:
+def test_uploads_stay_in_the_private_data_folder(client: TestClient, standing: Services) -> None:
     answer = client.post("/gradio_api/upload", files={"files": ("../../evil.png", b"x")})
     path = answer.json()[0]
-    folder = services.options.folders.data / "uploads"
+    folder = standing.options.folders.data / "uploads"
     assert path.startswith(str(folder))
     assert folder.stat().st_mode & 0o077 == 0
 

@@ -4,9 +4,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from modules.services import Services
 from modules.webui import assets
-from modules.webui.page import build_page
 
 ASSETS = sorted(
     path for path in Path(assets.__file__).parent.iterdir() if path.suffix in {".js", ".css", ".html"}
@@ -30,8 +28,8 @@ A1111_IDS = {
 
 
 @pytest.fixture
-def page(services: Services) -> gr.Blocks:
-    return build_page(services)
+def page(standing_page: gr.Blocks) -> gr.Blocks:
+    return standing_page
 
 
 def ids(page: gr.Blocks) -> list[str]:

@@ -3,13 +3,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from modules.domain import languages
 from modules.domain.script import BOTH_TABS
 from modules.services import Services
 from modules.settings.options import describe_options
-from modules.webui.page import build_page
 from tests.webui.visible_text import component_texts, script_argument_texts, script_texts, template_texts
 
 COMPLETE = ("zh-Hans",)  # A1111's users' files need not be complete, ours must
@@ -33,11 +33,13 @@ def needs_translation(text: str) -> bool:
 
 
 @pytest.mark.parametrize("language", COMPLETE)
-def test_every_visible_text_has_a_translation(language: str, services: Services) -> None:
+def test_every_visible_text_has_a_translation(
+    language: str, standing: Services, standing_page: gr.Blocks
+) -> None:
     known = _translations(language)
-    scripts = [one for kind in BOTH_TABS for one in services.plugins.scripts.declarations(kind)]
+    scripts = [one for kind in BOTH_TABS for one in standing.plugins.scripts.declarations(kind)]
     texts = {
-        *component_texts(build_page(services)),
+        *component_texts(standing_page),
         *template_texts(),
         *script_texts(),
         *script_argument_texts(scripts),

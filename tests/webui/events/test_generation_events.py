@@ -15,7 +15,7 @@ from modules.domain.job import JobState
 from modules.domain.request import GenerationRequest
 from modules.services import Services
 from modules.webui.events.generation_events import GenerationEvents
-from modules.webui.form.choices import read_choices
+from modules.webui.form.choices import FormChoices, read_choices
 from modules.webui.form.mask_canvas import PNG_PREFIX
 from modules.webui.form.quick_settings import quick_settings
 from modules.webui.page import upload_folder
@@ -23,6 +23,21 @@ from modules.webui.tab import GenerationTab
 from modules.webui.tabs.img2img import img2img_tab
 from modules.webui.tabs.inpaint import inpaint_tab
 from modules.webui.tabs.txt2img import txt2img_tab
+
+Tabs = tuple[GenerationTab, GenerationTab, GenerationTab]
+_built: dict[str, Tabs] = {}
+
+
+def tabs_of(choices: FormChoices) -> Tabs:
+    """The three tabs; with the same choices they are the same, so they are built once."""
+    known = repr(choices)
+    if known not in _built:
+        with gr.Blocks():
+            quick = quick_settings(choices)
+            _built[known] = (
+                txt2img_tab(choices, quick), img2img_tab(choices, quick), inpaint_tab(choices, quick)
+            )  # fmt: skip
+    return _built[known]
 
 
 class Page:
@@ -33,12 +48,7 @@ class Page:
         self.uploads = upload_folder(services)
         self.uploads.mkdir(parents=True, exist_ok=True)
         self.events = GenerationEvents(services, self.uploads)
-        choices = read_choices(services)
-        with gr.Blocks():
-            quick = quick_settings(choices)
-            self.txt2img = txt2img_tab(choices, quick)
-            self.img2img = img2img_tab(choices, quick)
-            self.inpaint = inpaint_tab(choices, quick)
+        self.txt2img, self.img2img, self.inpaint = tabs_of(read_choices(services))
 
     def sent(self, tab: GenerationTab, **changes: object) -> list[object]:
         small: dict[str, object] = {"width": 64, "height": 64, "steps": 3, "seed": 5}

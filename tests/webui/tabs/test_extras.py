@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -74,13 +75,19 @@ class Tab:
         return sorted((self.services.options.folders.outputs / below).rglob("*.png"))
 
 
-@pytest.fixture
-def tab(services: Services) -> Tab:
+@cache
+def extras_form(*upscalers: str) -> Form:
     form = Form("extras")
     with gr.Blocks():
         extras_sources(form)
-        upscale_controls(form, list(services.upscalers))
+        upscale_controls(form, list(upscalers))
         operation_controls(form)
+    return form
+
+
+@pytest.fixture
+def tab(services: Services) -> Tab:
+    form = extras_form(*services.upscalers)
     uploads = upload_folder(services)
 
     def by_id(identifier: str, owner: str) -> bytes:

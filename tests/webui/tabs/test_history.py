@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modules.services import Services
-from modules.webui.page import build_page
 from modules.webui.tabs.history import changed_values
 from tests.history.made import infotext_of, write_picture
 
@@ -39,9 +38,10 @@ def request(user: str = "ann") -> gr.Request:
     return made
 
 
-@pytest.fixture
-def page(services: Services) -> gr.Blocks:
-    outputs = services.options.folders.outputs
+@pytest.fixture(scope="module")
+def standing(standing: Services) -> Services:
+    """With two pictures of ann's."""
+    outputs = standing.options.folders.outputs
     for number, text in enumerate(
         (
             infotext_of("a red apple, on a table", Steps=20, Seed=5),
@@ -49,8 +49,13 @@ def page(services: Services) -> gr.Blocks:
         )
     ):
         path = write_picture(outputs / f"{number}.png", text, number)
-        services.history.add(path, "ann", text, id=f"id{number}")
-    return build_page(services)
+        standing.history.add(path, "ann", text, id=f"id{number}")
+    return standing
+
+
+@pytest.fixture
+def page(standing_page: gr.Blocks) -> gr.Blocks:
+    return standing_page
 
 
 def changes(page: gr.Blocks, event: str, outputs: list[object]) -> dict[str, object]:

@@ -2,13 +2,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import gradio as gr
 import pytest
 
 from modules.checkpoints.catalog import ModelCatalog
 from modules.exceptions import RequestError
 from modules.services import Services
 from modules.settings.launch import Folders
-from modules.webui.page import build_page
 from modules.webui.tabs.merger import recipe_of
 from tests.checkpoints.tiny import state_dict, write
 
@@ -63,6 +63,6 @@ def test_a_wrong_field_is_named(studio: Services, field: str, value: object) -> 
     assert refused.value.field == field
 
 
-def test_the_tab_has_the_fields_that_a1111_users_know(services: Services) -> None:
-    labels = {getattr(block, "label", None) for block in build_page(services).blocks.values()}
+def test_the_tab_has_the_fields_that_a1111_users_know(standing_page: gr.Blocks) -> None:
+    labels = {getattr(block, "label", None) for block in standing_page.blocks.values()}
     assert {"Primary model (A)", "Multiplier (M) - set to 0 to get model A", "Save as float16"} <= labels

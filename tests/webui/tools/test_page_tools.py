@@ -10,8 +10,8 @@ TABS = ("txt2img", "img2img", "inpaint")
 
 
 @pytest.fixture
-def page(services: Services) -> gr.Blocks:
-    return build_page(services)
+def page(standing_page: gr.Blocks) -> gr.Blocks:
+    return standing_page
 
 
 def parts(page: gr.Blocks) -> dict[str, gr.blocks.Block]:
@@ -35,8 +35,8 @@ def test_pictures_are_not_remembered(page: gr.Blocks) -> None:
     assert not [block for block in begin.inputs if "picture-field" in (block.elem_classes or [])]
 
 
-def test_the_row_of_further_quick_settings_shows_only_with_some(services: Services) -> None:
-    assert parts(build_page(services))["quicksettings_more"].visible is False
+def test_the_row_of_further_quick_settings_shows_only_with_some(page: gr.Blocks, services: Services) -> None:
+    assert parts(page)["quicksettings_more"].visible is False
     services.settings.update({"quicksettings_list": ["tiling"]})
     page = build_page(services)
     assert parts(page)["quicksettings_more"].visible is True
