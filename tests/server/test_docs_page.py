@@ -9,20 +9,20 @@ from modules.server.docs_page import render_docs
 from tests.server.studio import Studio, open_studio
 
 
-def test_every_route_is_on_the_page(studio: Studio) -> None:
-    page = studio.get("/docs")
+def test_every_route_is_on_the_page(standing: Studio) -> None:
+    page = standing.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
-    for path, operations in studio.app.openapi()["paths"].items():
+    for path, operations in standing.app.openapi()["paths"].items():
         for method in operations:
             assert f"<b>{method.upper()}</b> <code>{path}</code>" in page.text
     assert "negative_prompt" in page.text
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(studio: Studio) -> None:
-    text = studio.get("/docs").text
+def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(standing: Studio) -> None:
+    text = standing.get("/docs").text
     assert "<script" not in text
     assert not re.search(r"(src|href)=.(https?:|//)", text)
-    assert studio.get("/redoc").headers["location"] == "/docs"
+    assert standing.get("/redoc").headers["location"] == "/docs"
 
 
 def test_strangers_do_not_see_it(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def test_for_everybody_else_there_is_no_such_picture(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "..%5cx", "a%00b", "%252e%252e%252f"])
-def test_an_id_is_never_a_path(studio: Studio, name: str) -> None:
-    assert studio.get(f"/files/{name}", headers=session(studio, "ann")).status_code == 404
+def test_an_id_is_never_a_path(standing: Studio, name: str) -> None:
+    assert standing.get(f"/files/{name}", headers=session(standing, "ann")).status_code == 404
 
 
 def test_a_deleted_picture_is_not_found(studio: Studio) -> None:

@@ -18,21 +18,21 @@ def opened(text: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
 
-def test_a_picture_is_enlarged_by_a_factor(studio: Studio) -> None:
-    body = studio.post(
+def test_a_picture_is_enlarged_by_a_factor(standing: Studio) -> None:
+    body = standing.post(
         SINGLE, {"image": picture((16, 8)), "upscaler_1": "Lanczos", "upscaling_resize": 2}
     ).json()
     assert opened(body["image"]).size == (32, 16)
     assert "Lanczos" in body["html_info"]
 
 
-def test_with_defaults_only_the_picture_comes_back_unchanged(studio: Studio) -> None:
+def test_with_defaults_only_the_picture_comes_back_unchanged(standing: Studio) -> None:
     for extra in ({}, {"model": "clip"}):
-        body = studio.post(SINGLE, {"image": picture((16, 8)), **extra}).json()
+        body = standing.post(SINGLE, {"image": picture((16, 8)), **extra}).json()
         assert opened(body["image"]).size == (16, 8)
 
 
-def test_a_picture_is_cut_to_a_size(studio: Studio) -> None:
+def test_a_picture_is_cut_to_a_size(standing: Studio) -> None:
     asked = {
         "image": picture((16, 8)),
         "resize_mode": 1,
@@ -40,27 +40,27 @@ def test_a_picture_is_cut_to_a_size(studio: Studio) -> None:
         "upscaling_resize_h": 40,
         "upscaler_1": "Nearest",
     }
-    assert opened(studio.post(SINGLE, asked).json()["image"]).size == (40, 40)
-    uncut = studio.post(SINGLE, {**asked, "upscaling_crop": False}).json()
+    assert opened(standing.post(SINGLE, asked).json()["image"]).size == (40, 40)
+    uncut = standing.post(SINGLE, {**asked, "upscaling_crop": False}).json()
     assert opened(uncut["image"]).size == (80, 40)
 
 
-def test_two_upscalers_are_blended(studio: Studio) -> None:
+def test_two_upscalers_are_blended(standing: Studio) -> None:
     asked = {"image": picture((8, 8)), "upscaler_1": "Lanczos", "upscaler_2": "Nearest"}
-    answer = studio.post(SINGLE, {**asked, "extras_upscaler_2_visibility": 0.5})
+    answer = standing.post(SINGLE, {**asked, "extras_upscaler_2_visibility": 0.5})
     assert opened(answer.json()["image"]).size == (16, 16)
 
 
-def test_the_parameters_of_the_picture_are_kept(studio: Studio) -> None:
+def test_the_parameters_of_the_picture_are_kept(standing: Studio) -> None:
     text = "a cat\nSteps: 20, Sampler: Euler, CFG scale: 7.0, Seed: 1"
     content = base64.b64encode(encode_image(Image.new("RGB", (8, 8)), "png", text)).decode()
-    body = studio.post(SINGLE, {"image": content, "upscaler_1": "Lanczos"}).json()
+    body = standing.post(SINGLE, {"image": content, "upscaler_1": "Lanczos"}).json()
     assert opened(body["image"]).info["parameters"] == text
 
 
-def test_a_batch_comes_back_in_its_order(studio: Studio) -> None:
+def test_a_batch_comes_back_in_its_order(standing: Studio) -> None:
     pictures = [{"data": picture((8 * i, 8)), "name": f"{i}.png"} for i in (1, 2, 3)]
-    body = studio.post(BATCH, {"imageList": pictures, "upscaler_1": "Nearest"}).json()
+    body = standing.post(BATCH, {"imageList": pictures, "upscaler_1": "Nearest"}).json()
     assert [opened(text).size for text in body["images"]] == [(16, 16), (32, 16), (48, 16)]
 
 
@@ -83,9 +83,9 @@ def test_a_batch_comes_back_in_its_order(studio: Studio) -> None:
     ],
 )
 def test_impossible_wishes_are_refused(
-    studio: Studio, changes: dict[str, object], status: int, field: str
+    standing: Studio, changes: dict[str, object], status: int, field: str
 ) -> None:
-    answer = studio.post(SINGLE, {"image": picture((16, 8)), **changes})
+    answer = standing.post(SINGLE, {"image": picture((16, 8)), **changes})
     assert answer.status_code == status, answer.text
     assert field in answer.text
 

@@ -24,25 +24,25 @@ def admin(studio: Studio) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_every_list_answers_with_a_list(studio: Studio, name: str) -> None:
-    answer = studio.get(f"/sdapi/v1/{name}")
+def test_every_list_answers_with_a_list(standing: Studio, name: str) -> None:
+    answer = standing.get(f"/sdapi/v1/{name}")
     assert answer.status_code == 200
     assert isinstance(answer.json(), list)
 
 
 @pytest.mark.parametrize("name", ["embeddings", "cmd-flags", "options", "memory", "scripts"])
-def test_every_table_answers_with_a_table(studio: Studio, name: str) -> None:
-    answer = studio.get(f"/sdapi/v1/{name}")
+def test_every_table_answers_with_a_table(standing: Studio, name: str) -> None:
+    answer = standing.get(f"/sdapi/v1/{name}")
     assert answer.status_code == 200
     assert isinstance(answer.json(), dict)
 
 
-def test_samplers_and_schedules_are_listed_as_clients_expect(studio: Studio) -> None:
-    samplers = {item["name"]: item for item in studio.get("/sdapi/v1/samplers").json()}
+def test_samplers_and_schedules_are_listed_as_clients_expect(standing: Studio) -> None:
+    samplers = {item["name"]: item for item in standing.get("/sdapi/v1/samplers").json()}
     assert "k_euler_a" in samplers["Euler a"]["aliases"]
     assert samplers["DPM++ 2M"]["options"]["scheduler"] == "karras"
     assert all(isinstance(text, str) for item in samplers.values() for text in item["options"].values())
-    schedules = {item["label"]: item for item in studio.get("/sdapi/v1/schedulers").json()}
+    schedules = {item["label"]: item for item in standing.get("/sdapi/v1/schedulers").json()}
     assert schedules["Karras"]["default_rho"] == 7
     assert schedules["Uniform"]["default_rho"] == -1
 
@@ -162,8 +162,8 @@ def test_the_flags_hold_no_secret_and_no_path(tmp_path: Path) -> None:
         assert str(tmp_path) not in answer.text
 
 
-def test_memory_is_told_in_bytes(studio: Studio) -> None:
-    body = studio.get("/sdapi/v1/memory").json()
+def test_memory_is_told_in_bytes(standing: Studio) -> None:
+    body = standing.get("/sdapi/v1/memory").json()
     assert body["ram"]["total"] > body["ram"]["used"] > 0
 
 
@@ -173,24 +173,24 @@ def test_models_are_dropped_on_demand(studio: Studio) -> None:
     assert studio.services.models.unloaded == 1  # type: ignore[attr-defined]
 
 
-def test_the_page_of_internal_routes_answers(studio: Studio) -> None:
-    assert studio.get("/internal/ping").json() == {}
-    hints = studio.get("/internal/quicksettings-hint").json()
+def test_the_page_of_internal_routes_answers(standing: Studio) -> None:
+    assert standing.get("/internal/ping").json() == {}
+    hints = standing.get("/internal/quicksettings-hint").json()
     assert {"name": "sd_model_checkpoint", "label": "Stable Diffusion checkpoint"} in hints
 
 
-def test_a_pictures_parameters_are_read(studio: Studio) -> None:
+def test_a_pictures_parameters_are_read(standing: Studio) -> None:
     text = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler, CFG scale: 7.0, Seed: 1, Size: 64x64"
     content = encode_image(Image.new("RGB", (8, 8)), "png", text)
-    body = studio.post("/sdapi/v1/png-info", {"image": base64.b64encode(content).decode()}).json()
+    body = standing.post("/sdapi/v1/png-info", {"image": base64.b64encode(content).decode()}).json()
     assert body["info"] == text
     assert body["items"]["parameters"] == text
     assert (body["parameters"]["Prompt"], body["parameters"]["Size-1"]) == ("a cat", "64")
 
 
-def test_a_picture_without_parameters_has_none(studio: Studio) -> None:
+def test_a_picture_without_parameters_has_none(standing: Studio) -> None:
     for image in ("", None, picture()):
-        body = studio.post("/sdapi/v1/png-info", {"image": image}).json()
+        body = standing.post("/sdapi/v1/png-info", {"image": image}).json()
         assert (body["info"], body["parameters"]) == ("", {})
 
 
@@ -234,12 +234,12 @@ def test_every_route_is_closed_to_strangers(tmp_path: Path) -> None:
         assert closed > 35
 
 
-def test_other_formats_are_read_too(studio: Studio) -> None:
+def test_other_formats_are_read_too(standing: Studio) -> None:
     text = "a cat\nSteps: 20, Sampler: Euler, CFG scale: 7.0, Seed: 1"
     for format in ("jpeg", "webp"):
         content = encode_image(Image.new("RGB", (8, 8)), format, text)
         assert Image.open(io.BytesIO(content)).format == format.upper()
-        body = studio.post("/sdapi/v1/png-info", {"image": base64.b64encode(content).decode()}).json()
+        body = standing.post("/sdapi/v1/png-info", {"image": base64.b64encode(content).decode()}).json()
         assert body["info"] == text
 
 

@@ -27,14 +27,14 @@ def refusal(studio: Studio, route: str, **body: object) -> str:
     return str(answer.json()["detail"])
 
 
-def test_scripts_are_listed_by_tab_in_lower_case(studio: Studio) -> None:
-    listed = studio.get("/sdapi/v1/scripts").json()
+def test_scripts_are_listed_by_tab_in_lower_case(standing: Studio) -> None:
+    listed = standing.get("/sdapi/v1/scripts").json()
     assert listed["txt2img"][:3] == EVERYWHERE
     assert sorted(listed["img2img"][:8]) == sorted(EVERYWHERE + PICTURES)
 
 
-def test_script_info_describes_every_argument(studio: Studio) -> None:
-    infos = studio.get("/sdapi/v1/script-info").json()
+def test_script_info_describes_every_argument(standing: Studio) -> None:
+    infos = standing.get("/sdapi/v1/script-info").json()
     by_name: dict[tuple[str, bool], dict[str, Any]] = {(one["name"], one["is_img2img"]): one for one in infos}
     plot = by_name["x/y/z plot", False]
     assert not plot["is_alwayson"]
@@ -52,22 +52,22 @@ def test_script_info_describes_every_argument(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("name", ["X/Y/Z plot", "x/y/z PLOT", "prompt matrix"])
-def test_a_script_is_named_in_any_case(studio: Studio, name: str) -> None:
-    assert studio.post(TXT2IMG, {**BASE, "script_name": name, "script_args": []}).status_code == 200
+def test_a_script_is_named_in_any_case(standing: Studio, name: str) -> None:
+    assert standing.post(TXT2IMG, {**BASE, "script_name": name, "script_args": []}).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("route", "name"), [(TXT2IMG, "dream on"), (TXT2IMG, "loopback"), (IMG2IMG, "custom code")]
 )
 def test_a_script_that_a_tab_does_not_have_is_refused_in_a1111s_words(
-    studio: Studio, route: str, name: str
+    standing: Studio, route: str, name: str
 ) -> None:
-    words = refusal(studio, route, script_name=name, init_images=[PIXEL])
+    words = refusal(standing, route, script_name=name, init_images=[PIXEL])
     assert words == f"Script '{name}' not found"
 
 
-def test_a_selectable_script_is_no_always_on_script(studio: Studio) -> None:
-    words = refusal(studio, TXT2IMG, alwayson_scripts={"X/Y/Z plot": {"args": []}})
+def test_a_selectable_script_is_no_always_on_script(standing: Studio) -> None:
+    words = refusal(standing, TXT2IMG, alwayson_scripts={"X/Y/Z plot": {"args": []}})
     assert words == "Cannot have a selectable script in the always on scripts params"
 
 
@@ -81,15 +81,17 @@ def test_a_selectable_script_is_no_always_on_script(studio: Studio) -> None:
     ],
 )
 def test_an_argument_that_cannot_be_used_is_refused_before_it_waits(
-    studio: Studio, name: str, arguments: list[object], words: str
+    standing: Studio, name: str, arguments: list[object], words: str
 ) -> None:
-    assert words in refusal(studio, IMG2IMG, init_images=[PIXEL], script_name=name, script_args=arguments)
-    assert studio.services.jobs.active() == ()
+    assert words in refusal(standing, IMG2IMG, init_images=[PIXEL], script_name=name, script_args=arguments)
+    assert standing.services.jobs.active() == ()
 
 
-def test_arguments_of_the_wrong_shape_are_refused(studio: Studio) -> None:
-    assert studio.post(TXT2IMG, {**BASE, "script_name": "prompt matrix", "script_args": 7}).status_code == 422
-    assert studio.post(TXT2IMG, {**BASE, "script_name": 7}).status_code == 422
+def test_arguments_of_the_wrong_shape_are_refused(standing: Studio) -> None:
+    assert (
+        standing.post(TXT2IMG, {**BASE, "script_name": "prompt matrix", "script_args": 7}).status_code == 422
+    )
+    assert standing.post(TXT2IMG, {**BASE, "script_name": 7}).status_code == 422
 
 
 def test_our_own_api_takes_scripts_too(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_other_peoples_pictures_are_not_packed(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("ids", [[], None, "x", ["x"] * 1001, [1]])
-def test_a_selection_has_one_to_a_thousand_ids(studio: Studio, ids: object) -> None:
-    answer = studio.post(ZIP, {"ids": ids}, headers=session(studio, "ann"))
+def test_a_selection_has_one_to_a_thousand_ids(standing: Studio, ids: object) -> None:
+    answer = standing.post(ZIP, {"ids": ids}, headers=session(standing, "ann"))
     assert answer.status_code == 422
     assert "ids" in answer.json()["detail"][0]["loc"]

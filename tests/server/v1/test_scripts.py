@@ -19,19 +19,19 @@ def asked(studio: Studio, tab: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tab", "kind"), [("txt2img", "txt2img"), ("img2img", "img2img"), ("inpaint", "img2img")]
 )
-def test_what_is_shown_untouched_means_the_defaults(studio: Studio, tab: str, kind: str) -> None:
-    lists = script_choices(catalogs_of(studio.services), studio.services.settings.current, kind)
-    shown = {one["title"]: one for one in asked(studio, tab)["scripts"]}
-    declarations = studio.services.plugins.scripts.declarations(kind)
+def test_what_is_shown_untouched_means_the_defaults(standing: Studio, tab: str, kind: str) -> None:
+    lists = script_choices(catalogs_of(standing.services), standing.services.settings.current, kind)
+    shown = {one["title"]: one for one in asked(standing, tab)["scripts"]}
+    declarations = standing.services.plugins.scripts.declarations(kind)
     assert list(shown) == [one.title for one in declarations]
     for declaration in declarations:
         sent = [argument.get("default") for argument in shown[declaration.title]["arguments"]]
         assert read_arguments(declaration, sent, lists) == read_arguments(declaration, [], lists)
 
 
-def test_element_ids_are_those_that_a1111s_users_know(studio: Studio) -> None:
+def test_element_ids_are_those_that_a1111s_users_know(standing: Studio) -> None:
     def ids(tab: str) -> set[str]:
-        scripts = asked(studio, tab)["scripts"]
+        scripts = asked(standing, tab)["scripts"]
         return {part["id"] for script in scripts for part in [*script["arguments"], *script.get("swaps", [])]}
 
     assert {
@@ -42,11 +42,11 @@ def test_element_ids_are_those_that_a1111s_users_know(studio: Studio) -> None:
     assert "script_loopback_loops" in ids("img2img")
 
 
-def test_axes_with_names_tell_what_there_is(studio: Studio) -> None:
-    axes = asked(studio, "txt2img")["axes"]
+def test_axes_with_names_tell_what_there_is(standing: Studio) -> None:
+    axes = asked(standing, "txt2img")["axes"]
     assert "Euler a" in axes["Sampler"]
     assert "Steps" not in axes
 
 
-def test_an_unknown_tab_is_refused(studio: Studio) -> None:
-    assert "detail" in asked(studio, "extras")
+def test_an_unknown_tab_is_refused(standing: Studio) -> None:
+    assert "detail" in asked(standing, "extras")
