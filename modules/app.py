@@ -13,7 +13,7 @@ from modules.checkpoints.upscalers import UPSCALER_FOLDERS, UpscalerCatalog
 from modules.conditioning.encoder import ConditioningCache
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
-from modules.exceptions import NotFoundError, WebuiError
+from modules.exceptions import NotFoundError
 from modules.generation.engine import Engine
 from modules.generation.estimate import Estimator
 from modules.generation.interrogate import Interrogator
@@ -91,7 +91,6 @@ def create_services(options: LaunchOptions) -> Services:
         JobBoard(),
         freeze=lambda request: freeze_request(request, settings.current),
         archive=history,
-        cost=lambda request: _expected_seconds(settings, catalogs, estimator, request),
     )
     small_vaes = SmallVaes(
         (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime
@@ -196,16 +195,6 @@ def _choose_checkpoint(wanted: str | None, settings: SettingsStore, catalog: Mod
         settings.update({"sd_model_checkpoint": catalog.find_checkpoint(wanted).title})
     except NotFoundError as error:
         log.warning("--ckpt: %s", error)
-
-
-def _expected_seconds(
-    settings: SettingsStore, catalogs: Catalogs, estimator: Estimator, request: GenerationRequest
-) -> float | None:
-    """Device time of a request, None when it is unknown or the request cannot be done."""
-    try:
-        return estimator.estimate(resolve(freeze_request(request, settings.current), catalogs)).seconds
-    except WebuiError:
-        return None
 
 
 def _load_first_model(

@@ -22,8 +22,16 @@ _ADMIN_KEYS = (
 )
 
 
-def submit_request(services: Services, request: GenerationRequest, caller: Principal) -> str:
+def submit_request(
+    services: Services, request: GenerationRequest, caller: Principal, *, durable: bool = True
+) -> str:
     """Freeze a request, resolve it once so that mistakes come back now, and queue it.
+
+    Args:
+        services: the owners.
+        request: what to make.
+        caller: who wants it.
+        durable: see :meth:`modules.jobs.service.JobService.submit`.
 
     Returns:
         The job's id.
@@ -41,10 +49,11 @@ def submit_request(services: Services, request: GenerationRequest, caller: Princ
                 raise NotFoundError("image_to_image", f"picture {blob[:16]!r} is not in the store")
     frozen = freeze_request(request, services.settings.current)
     catalogs = catalogs_of(services)
-    resolve(frozen, catalogs)
+    plan = resolve(frozen, catalogs)
     if frozen.script_name:
         services.plugins.scripts.prepare(frozen, catalogs, services.settings.current)
-    return services.jobs.submit(frozen, caller.name)
+    seconds = services.estimator.seconds(plan)
+    return services.jobs.submit(frozen, caller.name, seconds=seconds, durable=durable)
 
 
 def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> None:

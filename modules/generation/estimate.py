@@ -65,11 +65,12 @@ class Estimator:
             fit=_fit(row, decoder, free),
             bytes_needed=max(_ROWS * row, decoder),
             bytes_free=max(0, free),
-            seconds=self._seconds(plan),
+            seconds=self.seconds(plan),
             pixels=(largest.width, largest.height),
         )
 
-    def _seconds(self, plan: GenerationPlan) -> float | None:
+    def seconds(self, plan: GenerationPlan) -> float | None:
+        """Device time of a resolved job; None before the checkpoint was ever used."""
         first = self._pass_seconds(plan.model, plan.first)
         if first is None:
             return None

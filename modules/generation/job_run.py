@@ -71,6 +71,7 @@ class JobRun:
         self._fraction = 0.0
         self._comments = list(work.comments)
         self._unbooked = 0.0
+        self._has_unshown = False
 
     @property
     def tasks(self) -> tuple[ImageTask, ...]:
@@ -146,7 +147,9 @@ class JobRun:
             saved = self._work.save(work, image)
             self._kit.jobs.archive_images(self.job_id, *saved.hidden)
             if saved.shown:
-                self._kit.jobs.add_images(self.job_id, *saved.shown)
+                # after the last one of a batch comes the next batch or the end, and shows it
+                self._has_unshown = not self._running
+                self._kit.jobs.add_images(self.job_id, *saved.shown, show=not self._has_unshown)
             self.is_suspect = False
         except Exception as error:  # noqa: BLE001 - the boundary: what cannot be saved ends this job only
             self._fail(error)
@@ -190,6 +193,8 @@ class JobRun:
         self._add_comments(self._work.comments)
         if not batch:
             self._finish(JobState.DONE)
+        elif self._has_unshown:
+            self._show()
         self._batch = {work.key: work for work in batch}
         for work in batch:
             memory = self._kit.steps.recall(self.job_id, work.key)
@@ -261,7 +266,7 @@ class JobRun:
         try:
             ending = self._work.close(jobs.finished_images(self.job_id))
             if ending.images:
-                jobs.add_images(self.job_id, *ending.images)
+                jobs.add_images(self.job_id, *ending.images, show=False)
         except Exception as error:  # noqa: BLE001 - the boundary, as above
             self._fail(error)
             return
@@ -284,6 +289,10 @@ class JobRun:
     def _book(self) -> None:
         self._kit.jobs.charge(self.job_id, self._unbooked)
         self._unbooked = 0.0
+
+    def _show(self) -> None:
+        self._kit.jobs.show_images(self.job_id, self._unbooked)
+        self._unbooked, self._has_unshown = 0.0, False
 
     def _stop_tasks(self) -> None:
         for task in tuple(self._running):

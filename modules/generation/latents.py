@@ -1,5 +1,7 @@
 """Between pictures and latents: A1111's scaling, truncation and posterior noise."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -55,20 +57,25 @@ def decode_checked(model: LoadedModel, latent: Tensor, settings: Settings) -> np
         raise NumericalError("sampler", "the sampler ended with NaN; lower the CFG scale or choose another")
     z = latent / model.latent_scale
     decoded = model.decode(z)[0]
-    if _is_lost(decoded) and settings.auto_vae_precision and model.raise_vae_precision():
+    fault = _fault(decoded)
+    if fault and settings.auto_vae_precision and model.raise_vae_precision():
         decoded = model.decode(z)[0]
-    if not is_finite(decoded):
-        raise NumericalError("VAE", "the VAE produced NaN; choose another VAE, or --precision full")
-    if _is_lost(decoded):
-        raise NumericalError("VAE", "the VAE produced an all-black picture; choose another VAE")
+        fault = _fault(decoded)
+    if fault:
+        raise NumericalError("VAE", fault)
     return _to_pixels(decoded)
 
 
-def _is_lost(decoded: Tensor) -> bool:
-    """Whether (3, H, W) in -1..1 holds NaN or no light at all."""
-    return not is_finite(decoded) or float(decoded.max()) < -1.0 + 2.0 / 255.0
+def _fault(decoded: Tensor) -> str:
+    """What is wrong with (3, H, W) in -1..1, "" when nothing is; one look at every value."""
+    darkest, brightest = (float(value) for value in decoded.aminmax())  # NaN if one value is
+    if not (math.isfinite(darkest) and math.isfinite(brightest)):
+        return "the VAE produced NaN; choose another VAE, or --precision full"
+    if brightest < -1.0 + 2.0 / 255.0:
+        return "the VAE produced an all-black picture; choose another VAE"
+    return ""
 
 
 def _to_pixels(decoded: Tensor) -> np.ndarray:
-    unit = ((decoded + 1.0) / 2.0).clamp(0.0, 1.0).nan_to_num()
-    return (255.0 * unit.permute(1, 2, 0).numpy()).astype(np.uint8)
+    levels = (decoded + 1.0).div_(2.0).clamp_(0.0, 1.0).nan_to_num_().mul_(255.0).to(torch.uint8)
+    return levels.permute(1, 2, 0).contiguous().numpy()

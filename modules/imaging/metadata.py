@@ -6,7 +6,6 @@ A picture made by another program is read too where its format is known; see
 
 import io
 import logging
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image, PngImagePlugin
 from modules.domain.infotext_foreign import convert_foreign
 from modules.exceptions import RequestError
 from modules.imaging.decode import DECODER_ERRORS, open_image
+from modules.imaging.png_file import PNG_STRATEGY, can_write_png, png_file
 from modules.imaging.png_text import is_png, png_text_chunks
 
 __all__ = [
@@ -34,7 +34,6 @@ EXIF_IFD = 0x8769
 USER_COMMENT = 0x9286
 MAX_EXIF = 65_000  # bytes; an APP1 segment of a JPEG holds 65,533 with its header
 MAX_SIDE = {"jpeg": 65_500, "webp": 16_383}  # pixels a side that the format can hold
-PNG_STRATEGY = zlib.Z_RLE  # behind PNG's filters smaller than zlib's default on pictures, in half the time
 
 _UNICODE = b"UNICODE\0"
 _ENCODINGS = {b"ASCII\0\0\0": "utf-8", b"JIS\0\0\0\0\0": "shift_jis", b"\0\0\0\0\0\0\0\0": "utf-8"}
@@ -112,7 +111,10 @@ def encode_image(
     out = io.BytesIO()
     if kind == "png":
         texts = {**({INFOTEXT_KEY: infotext} if infotext else {}), **(items or {})}
-        image.save(out, "PNG", pnginfo=_png_texts(texts), compress_level=1, compress_type=PNG_STRATEGY)
+        chunks = _png_texts(texts)
+        if can_write_png(image):
+            return png_file(image, [(kind, content) for kind, content, *_ in chunks.chunks])
+        image.save(out, "PNG", pnginfo=chunks, compress_level=1, compress_type=PNG_STRATEGY)
         return out.getvalue()
     flat = image if image.mode == "RGB" or (image.mode == "RGBA" and kind != "jpeg") else image.convert("RGB")
     exif = _exif(infotext) if infotext else b""

@@ -41,6 +41,7 @@ class ViewChanges(TypedDict, total=False):
 class _Follower:
     loop: asyncio.AbstractEventLoop
     changed: asyncio.Event
+    only_end: bool = False
 
     def wake(self) -> None:
         if not self.loop.is_closed():
@@ -104,7 +105,8 @@ class JobBoard:
                 self._drop_old()
             self._changed.notify_all()
             for follower in self._followers.get(job_id, ()):
-                follower.wake()
+                if new.state.is_final or not follower.only_end:
+                    follower.wake()
         return new
 
     async def follow(self, job_id: str) -> AsyncIterator[JobView]:
@@ -128,6 +130,23 @@ class JobBoard:
         finally:
             self._unfollow(job_id, follower)
 
+    async def ended(self, job_id: str) -> JobView:
+        """The last view of a job, once there is one. Who waits for it does not follow the job.
+
+        Raises:
+            NotFoundError: the job is not on the board.
+        """
+        follower = _Follower(asyncio.get_running_loop(), asyncio.Event(), only_end=True)
+        with self._changed:
+            view = self.view(job_id)
+            self._followers[job_id].add(follower)
+        try:
+            if not view.state.is_final:
+                await follower.changed.wait()
+            return self.view(job_id)
+        finally:
+            self._unfollow(job_id, follower)
+
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Block the thread until the job has ended or ``timeout`` seconds are over.
 
@@ -148,7 +167,7 @@ class JobBoard:
     def is_followed(self, job_id: str) -> bool:
         """Whether somebody watches; a runner may spare previews when nobody does."""
         with self._changed:
-            return bool(self._followers.get(job_id))
+            return any(not follower.only_end for follower in self._followers.get(job_id, ()))
 
     def active(self, owner: str | None = None) -> tuple[JobView, ...]:
         """Views of jobs that have not ended, of one owner or of all, oldest first."""

@@ -73,14 +73,23 @@ class JobQueue:
         self.hands.close()
         self._store.close()
 
-    def submit(self, kind: JobKind, payload: str, owner: str, *, images_total: int = 0) -> str:
+    def submit(
+        self, kind: JobKind, payload: str, owner: str, *, images_total: int = 0, durable: bool = True
+    ) -> str:
         """Append a job and return its unguessable id; it is on disk when this returns.
+
+        Args:
+            kind: what it does.
+            payload: its frozen request or recipe as JSON text.
+            owner: who wants it.
+            images_total: number of pictures it will make, 0 when that has no meaning.
+            durable: whether it outlives a power cut too, and not only the process.
 
         Raises:
             QueueFullError: as many jobs are waiting as the queue takes.
         """
         job_id = secrets.token_hex(16)
-        with self._store.transaction() as db:
+        with self._store.transaction(durable=durable) as db:
             waiting = db.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
             if waiting >= self._limit:
                 raise QueueFullError(
@@ -97,9 +106,9 @@ class JobQueue:
     def claim(self, skip_owners: Collection[str] = ()) -> Job | None:
         """Take the next job in fair order and mark it running; None when nothing waits.
 
-        Jobs of ``skip_owners`` are passed over, as if they were not there.
+        Jobs of ``skip_owners`` are passed over, as if they were not there. A power cut may put it back.
         """
-        with self._store.transaction() as db:
+        with self._store.transaction(durable=False) as db:
             order = _claim_order(db, skip_owners)
             if not order:
                 return None
@@ -109,9 +118,9 @@ class JobQueue:
             )
             return job_from_row(db.execute("SELECT * FROM jobs WHERE id = ?", (order[0],)).fetchone())
 
-    def charge(self, job_id: str, seconds: float) -> None:
+    def charge(self, job_id: str, seconds: float, *, durable: bool = False) -> None:
         """Book device time on a job and its owner, in seconds."""
-        with self._store.transaction() as db:
+        with self._store.transaction(durable=durable) as db:
             db.execute("UPDATE jobs SET device_seconds = device_seconds + ? WHERE id = ?", (seconds, job_id))
             db.execute(
                 "UPDATE usage SET seconds = seconds + ? WHERE owner = (SELECT owner FROM jobs WHERE id = ?)",
@@ -192,13 +201,13 @@ class JobQueue:
         with self._store.transaction() as db:
             db.execute("UPDATE jobs SET crashes = 0 WHERE id = ? AND crashes > 0", (job_id,))
 
-    def add_images(self, job_id: str, *images: ResultImage) -> None:
+    def add_images(self, job_id: str, *images: ResultImage, durable: bool = True) -> None:
         """Record a finished picture and its masks; what was recorded before for the same place is replaced.
 
         A job that gets on is not to blame for earlier crashes: they are forgotten.
         """
-        self.forgive(job_id)
-        with self._store.transaction() as db:
+        with self._store.transaction(durable=durable) as db:
+            db.execute("UPDATE jobs SET crashes = 0 WHERE id = ? AND crashes > 0", (job_id,))
             for place in {image.index for image in images}:
                 db.execute("DELETE FROM images WHERE job_id = ? AND place = ?", (job_id, place))
             db.executemany(

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol, Unpack
 
@@ -55,7 +56,6 @@ class JobService:
 
     Args:
         freeze: ends what depends on the moment of submitting: random seeds, current settings.
-        cost: expected device time of a request in seconds; None where it is not known.
         archive: keeps what jobs have made; None keeps nothing beyond the queue's own file.
     """
 
@@ -65,13 +65,11 @@ class JobService:
         board: JobBoard,
         freeze: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
         archive: PictureArchive | None = None,
-        cost: Callable[[GenerationRequest], float | None] = lambda _request: None,
     ) -> None:
         self._queue = queue
         self._board = board
         self._freeze = freeze
         self._archive = archive
-        self._cost = cost
         self._lock = threading.Lock()
         self._controls: dict[str, Control] = {}
         self._costs: dict[str, float] = {}  # expected device seconds of jobs that have not ended
@@ -81,18 +79,29 @@ class JobService:
 
     # --- for pages and clients -----------------------------------------------------------------
 
-    def submit(self, request: GenerationRequest, owner: str) -> str:
+    def submit(
+        self, request: GenerationRequest, owner: str, *, seconds: float | None = None, durable: bool = True
+    ) -> str:
         """Queue a generation request; returns the job's id once it is safely on disk.
+
+        Args:
+            request: what to make.
+            owner: who wants it.
+            seconds: expected device time; None where it is not known.
+            durable: whether the job outlives a power cut, too. A caller who is told nothing before the
+                job has ended need not wait for that.
 
         Raises:
             QueueFullError: too many jobs are waiting.
         """
         payload = self._freeze(request).model_dump_json()
-        job_id = self._submit(JobKind.GENERATE, payload, owner, request.image_count, request.steps)
-        cost = self._cost(request)
-        if cost is not None:
+        job_id = self._queue.submit(
+            JobKind.GENERATE, payload, owner, images_total=request.image_count, durable=durable
+        )
+        if seconds is not None:
             with self._lock:
-                self._costs[job_id] = cost
+                self._costs[job_id] = seconds
+        self._show_new(job_id, request.steps)
         return job_id
 
     def payload(self, job_id: str) -> str:
@@ -109,7 +118,9 @@ class JobService:
         Raises:
             QueueFullError: too many jobs are waiting.
         """
-        return self._submit(JobKind.TRAIN, payload, owner, 0, 0)
+        job_id = self._queue.submit(JobKind.TRAIN, payload, owner)
+        self._show_new(job_id, 0)
+        return job_id
 
     def view(self, job_id: str) -> JobView:
         """The newest view of a job, also of one that ended long ago.
@@ -154,6 +165,16 @@ class JobService:
                 yield view
         except NotFoundError:  # it ended and has left the board
             yield self.view(job_id)
+
+    async def ended(self, job_id: str) -> JobView:
+        """The last view of a job, as soon as there is one. Who waits for this does not watch the job.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        with suppress(NotFoundError):  # it ended and has left the board
+            return await self._board.ended(job_id)
+        return self.view(job_id)
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Block the thread until the job has ended or ``timeout`` seconds are over."""
@@ -315,13 +336,26 @@ class JobService:
             looked = self._looks.get(job_id, -WATCH_SECONDS)
         return time.monotonic() - looked < WATCH_SECONDS or self._board.is_followed(job_id)
 
-    def add_images(self, job_id: str, *images: ResultImage) -> JobView:
-        """Record a finished picture on disk, then show it."""
-        self._queue.add_images(job_id, *images)
+    def add_images(self, job_id: str, *images: ResultImage, show: bool = True) -> None:
+        """Record a finished picture on disk, then show it.
+
+        Args:
+            job_id: the job.
+            images: the picture and its masks.
+            show: False leaves showing it to :meth:`show_images` or :meth:`finish`, one of which must follow
+                at once: what nobody has seen need not be safe from a power cut, so that two writes wait
+                for the disk only once.
+        """
+        self._queue.add_images(job_id, *images, durable=show)
         if self._archive is not None:
             self._archive.record(self._queue.job(job_id), images)
-        known = self._queue.images(job_id)
-        return self._board.update(job_id, images=known, images_done=_count(known))
+        if show:
+            self._show_images(job_id)
+
+    def show_images(self, job_id: str, seconds: float) -> None:
+        """Show pictures that were recorded before; books device time on the way, as :meth:`charge` does."""
+        self._queue.charge(job_id, seconds, durable=True)
+        self._show_images(job_id)
 
     def archive_images(self, job_id: str, *images: ResultImage) -> None:
         """Record pictures that the job has saved and does not show, such as the cells of a plot."""
@@ -365,14 +399,20 @@ class JobService:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _submit(self, kind: JobKind, payload: str, owner: str, images: int, steps: int) -> str:
-        job_id = self._queue.submit(kind, payload, owner, images_total=images)
-        created = self._queue.job(job_id).created
-        view = JobView(job_id, owner, JobState.QUEUED, images_total=images, steps=steps, created=created)
-        self._board.add(view)
+    def _show_new(self, job_id: str, steps: int) -> None:
+        job = self._queue.job(job_id)
+        self._board.add(
+            JobView(
+                job_id,
+                job.owner,
+                JobState.QUEUED,
+                images_total=job.images_total,
+                steps=steps,
+                created=job.created,
+            )
+        )
         self._refresh_positions()
         self._work.set()
-        return job_id
 
     def _cancel_waiting(self, job_id: str) -> bool:
         self.view(job_id)  # raises when there is no such job
@@ -381,10 +421,16 @@ class JobService:
         self._show_end(job_id)
         return True
 
+    def _show_images(self, job_id: str) -> None:
+        known = self._queue.images(job_id)
+        self._board.update(job_id, images=known, images_done=_count(known))
+
     def _show_end(self, job_id: str) -> None:
-        job = self._queue.job(job_id)
+        job, images = self._queue.job(job_id), self._queue.images(job_id)
         self._board.update(
             job_id,
+            images=images,
+            images_done=_count(images),
             state=job.state,
             position=0,
             progress=1.0 if job.state is JobState.DONE else self._board.view(job_id).progress,

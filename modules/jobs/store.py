@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +141,24 @@ class JobStore(SqliteFile):
         super().__init__(open_sqlite(path, synchronous="FULL"))
         self._connection.executescript(_SCHEMA)
         self._upgrade()
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """See :meth:`SqliteFile.transaction`.
+
+        Args:
+            durable: False for what nobody was told of. It outlives the process, as always; a power cut
+                may take it back unless a durable transaction follows, which keeps all before it too.
+        """
+        with self._lock:
+            if not durable:
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+            try:
+                with super().transaction() as db:
+                    yield db
+            finally:
+                if not durable:
+                    self._connection.execute("PRAGMA synchronous=FULL")
 
     def _upgrade(self) -> None:
         """Add what a file of an earlier version lacks."""

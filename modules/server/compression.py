@@ -1,20 +1,28 @@
 """Smaller answers: lists, options and pages are compressed for clients that ask for it.
 
-Answers of more than 512 KiB, which are pictures as base64, are sent as they are: compressing a picture a
-second time takes longer than sending it, on the machine itself and in a local network alike.
+Pictures as base64 are sent as they are: compressing a picture a second time takes longer than sending it, on
+the machine itself and in a local network alike. Their routes say so (:func:`already_compressed`), and an
+answer of more than 512 KiB holds one.
 """
 
 import gzip
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Compression"]
+__all__ = ["Compression", "already_compressed"]
 
 SMALLEST = 1000  # bytes; A1111's
 LARGEST = 512 * 1024  # bytes
 LEVEL = 5  # within 3 % of the best on JSON, at a third of its time
+_AS_IT_IS = "no-transform"  # RFC 9111, section 5.2.2.6
 _TYPES = ("application/json", "text/html", "text/plain", "text/css", "text/javascript")
+
+
+def already_compressed(response: Response) -> None:
+    """A route's dependency: its answers, which hold pictures, are sent as they are."""
+    response.headers["cache-control"] = _AS_IT_IS
 
 
 class Compression:
@@ -66,6 +74,7 @@ def _is_wanted(headers: Headers) -> bool:
     kind = headers.get("content-type", "").partition(";")[0]
     return (
         "content-encoding" not in headers
+        and _AS_IT_IS not in headers.get("cache-control", "")
         and kind in _TYPES
         and length.isdigit()
         and SMALLEST <= int(length) <= LARGEST

@@ -19,11 +19,14 @@ def request(steps: int = 10) -> GenerationRequest:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[JobService]:
-    service = JobService(
-        JobQueue(tmp_path / "jobs.sqlite3"), JobBoard(), cost=lambda asked: float(asked.steps)
-    )
+    service = JobService(JobQueue(tmp_path / "jobs.sqlite3"), JobBoard())
     yield service
     service.close()
+
+
+def submit(service: JobService, owner: str, steps: int = 10) -> str:
+    """A job whose steps are foreseen to take a second each."""
+    return service.submit(request(steps), owner, seconds=float(steps))
 
 
 def etas(service: JobService, owner: str) -> list[float | None]:
@@ -32,13 +35,13 @@ def etas(service: JobService, owner: str) -> list[float | None]:
 
 def test_a_waiting_job_counts_those_before_it_and_itself(service: JobService) -> None:
     for steps in (10, 20, 5):
-        service.submit(request(steps), "ann")
+        submit(service, "ann", steps)
     assert etas(service, "ann") == [10, 30, 35]
 
 
 def test_what_is_left_of_running_jobs_counts_too(service: JobService) -> None:
-    first = service.submit(request(10), "ann")
-    service.submit(request(20), "ann")
+    first = submit(service, "ann", 10)
+    submit(service, "ann", 20)
     service.claim()
     service.report(first, eta_seconds=4.0)
     assert etas(service, "ann") == [24]
@@ -65,7 +68,7 @@ def test_jobs_of_an_earlier_start_count_as_the_latest_jobs_took(tmp_path: Path) 
 
 def test_a_newcomer_does_not_wait_behind_all_of_anothers_jobs(service: JobService) -> None:
     for _ in range(5):
-        service.submit(request(10), "ann")
+        submit(service, "ann", 10)
     assert service.forecast("ann") == (5, 50.0)
     ahead, wait = service.forecast("bob")
     assert (ahead, wait) == (1, 10.0)
@@ -78,14 +81,14 @@ def order(service: JobService) -> list[str]:
 
 @pytest.mark.parametrize(("place", "expected"), [(1, "cab"), (2, "acb"), (3, "abc"), (99, "abc")])
 def test_a_waiting_job_goes_where_its_owner_wants_it(service: JobService, place: int, expected: str) -> None:
-    ids = {name: service.submit(request(), "ann") for name in "abc"}
-    service.submit(request(), "bob")
+    ids = {name: submit(service, "ann") for name in "abc"}
+    submit(service, "bob")
     service.move(ids["c"], place)
     assert order(service) == [ids[name] for name in expected]
 
 
 def test_a_running_job_cannot_be_moved(service: JobService) -> None:
-    running = service.submit(request(), "ann")
+    running = submit(service, "ann")
     service.claim()
     with pytest.raises(NotFoundError):
         service.move(running, 1)

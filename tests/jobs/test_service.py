@@ -84,7 +84,8 @@ def test_finished_pictures_are_shown_at_once_and_found_by_id(service: JobService
     job_id = service.submit(REQUEST, "ann")
     claim(service)
     image = ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text")
-    assert service.add_images(job_id, image).images == (image,)
+    service.add_images(job_id, image)
+    assert service.view(job_id).images == (image,)
     assert service.image("img").owner == "ann"
     service.add_images(job_id, ResultImage("grid", "/out/g.png", -1, 128, 64, 7, "text"))
     service.finish(job_id, Outcome(JobState.DONE, info='{"seed": 7}'))
@@ -235,3 +236,45 @@ def test_interrupting_at_any_moment_never_touches_the_next_job(service: JobServi
         stopper.join()
         assert service.wants(following) == Control()
         service.finish(following, Outcome(JobState.DONE))
+
+
+def test_pictures_that_are_not_shown_yet_come_with_the_end(service: JobService) -> None:
+    job_id = service.submit(REQUEST, "ann")
+    claim(service)
+    first, second = (ResultImage(f"img{n}", f"/out/{n}.png", n, 64, 64, 7, "text") for n in (0, 1))
+    service.add_images(job_id, first, show=False)
+    assert service.view(job_id).images == ()
+    service.show_images(job_id, 1.5)
+    assert service.view(job_id).images == (first,)
+    service.add_images(job_id, second, show=False)
+    assert service.finished_images(job_id) == (first, second)  # in the file, should the process die now
+    service.finish(job_id, Outcome(JobState.DONE))
+    view = service.view(job_id)
+    assert (view.images, view.images_done) == ((first, second), 2)
+
+
+def test_who_waits_for_the_end_only_does_not_watch(service: JobService) -> None:
+    job_id = service.submit(REQUEST, "ann")
+    claim(service)
+
+    async def wait() -> tuple[bool, JobState]:
+        last = asyncio.ensure_future(service.ended(job_id))
+        await asyncio.sleep(0)
+        watched = service.is_watched(job_id)
+        service.report(job_id, step=1)
+        service.finish(job_id, Outcome(JobState.DONE))
+        return watched, (await last).state
+
+    assert asyncio.run(wait()) == (False, JobState.DONE)
+    assert asyncio.run(service.ended(job_id)).state is JobState.DONE
+
+
+def test_the_end_of_an_old_job_is_read_from_the_file(tmp_path: Path) -> None:
+    service = open_service(tmp_path, keep_finished=0)
+    job_id = service.submit(REQUEST, "ann")
+    claim(service)
+    service.finish(job_id, Outcome(JobState.FAILED, "no"))
+    assert asyncio.run(service.ended(job_id)).error == "no"
+    with pytest.raises(NotFoundError):
+        asyncio.run(service.ended("unknown"))
+    service.close()

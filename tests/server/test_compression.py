@@ -62,3 +62,9 @@ def test_streams_large_answers_and_compressed_ones_pass_untouched() -> None:
     ):
         sent = answered(headers, [b"x" * 1000, b"y" * 1000])
         assert [message.get("body") for message in sent[1:]] == [b"x" * 1000, b"y" * 1000]
+
+
+def test_what_says_so_is_sent_as_it_is() -> None:
+    headers = [*json_headers(2000), (b"cache-control", b"no-transform")]
+    messages = answered(headers, [b"a" * 2000])
+    assert messages[1]["body"] == b"a" * 2000

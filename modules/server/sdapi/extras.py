@@ -4,13 +4,14 @@ import base64
 from html import escape
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from modules.domain.extras import ExtrasRequest, Upscaling
 from modules.exceptions import RequestError
 from modules.imaging.decode import decode_base64, load_image
 from modules.imaging.metadata import encode_image, fitting_format, read_infotext
+from modules.server.compression import already_compressed
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
 from modules.services import Services
@@ -115,7 +116,7 @@ class UpscalerItem(BaseModel):
 
 def extras_router(services: Services) -> APIRouter:
     """Routes that work on finished pictures."""
-    router = APIRouter(route_class=JsonRoute, tags=["extras"])
+    router = APIRouter(route_class=JsonRoute, tags=["extras"], dependencies=[Depends(already_compressed)])
 
     @router.post("/sdapi/v1/extra-single-image")
     def extra_single_image(asked: SingleRequest) -> SingleResponse:

@@ -2,13 +2,14 @@
 
 import asyncio
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from modules.domain.job import JobState, JobView
 from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
 from modules.jobs.service import JobService
+from modules.server.compression import already_compressed
 from modules.server.errors import ERROR_RESPONSES, JobFailedError
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
@@ -31,7 +32,12 @@ __all__ = ["generation_router"]
 
 def generation_router(services: Services, tasks: TaskNames) -> APIRouter:
     """Routes that make pictures. They block until the job has ended, as A1111's do."""
-    router = APIRouter(route_class=JsonRoute, tags=["generation"], responses=ERROR_RESPONSES)
+    router = APIRouter(
+        route_class=JsonRoute,
+        tags=["generation"],
+        responses=ERROR_RESPONSES,
+        dependencies=[Depends(already_compressed)],
+    )
 
     @router.post("/sdapi/v1/txt2img")
     async def txt2img(payload: TextToImagePayload, request: Request, caller: Caller) -> GenerationResponse:
@@ -65,7 +71,8 @@ async def _generate(
 def _submit(services: Services, payload: Payload, caller: Principal) -> str:
     check_scripts(services.plugins.scripts, payload)
     request = _request(services, filled_from_infotext(payload))
-    return submit_request(services, request, caller)
+    # nothing is acknowledged before the pictures are there
+    return submit_request(services, request, caller, durable=False)
 
 
 def _request(services: Services, payload: Payload) -> GenerationRequest:
@@ -83,7 +90,7 @@ def _request(services: Services, payload: Payload) -> GenerationRequest:
 
 async def _final_view(jobs: JobService, job_id: str, request: Request, *, keep: bool) -> JobView:
     """Wait for the end. A client that leaves and keeps nothing gives the device back."""
-    last = asyncio.ensure_future(_last_view(jobs, job_id))
+    last = asyncio.ensure_future(jobs.ended(job_id))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait((last, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -93,12 +100,6 @@ async def _final_view(jobs: JobService, job_id: str, request: Request, *, keep: 
     finally:
         last.cancel()
         gone.cancel()
-
-
-async def _last_view(jobs: JobService, job_id: str) -> JobView:
-    async for view in jobs.follow(job_id):
-        last = view
-    return last
 
 
 async def _disconnected(request: Request) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from modules.domain.job import JobState, JobView
+from modules.domain.job import JobState
 from modules.domain.principal import Principal
 from modules.exceptions import NotFoundError, RequestError
 from modules.server.errors import ERROR_RESPONSES, JobFailedError, require_admin
@@ -173,10 +173,8 @@ def _templates(services: Services, name: str) -> tuple[str, ...]:
 
 async def _trained(services: Services, recipe: FineTuneRecipe, caller: Principal, what: str) -> Created:
     job_id = await run_in_threadpool(services.training.submit, recipe, caller.name)
-    view: JobView | None = None
-    async for seen in services.jobs.follow(job_id):
-        view = seen
-    if view is None or view.state is JobState.CANCELLED:
+    view = await services.jobs.ended(job_id)
+    if view.state is JobState.CANCELLED:
         raise JobFailedError("the training was cancelled")
     if view.state is JobState.FAILED:
         raise JobFailedError(view.error or "the training failed", view.error_kind, view.error_field)
