@@ -1,5 +1,6 @@
 """The one composition root: builds every owner of state and hands them to each other."""
 
+import gc
 import logging
 from pathlib import Path
 
@@ -167,6 +168,8 @@ def run(options: LaunchOptions) -> int:
 
     def ready() -> None:
         startup.mark("server")
+        gc.freeze()  # what is there now stays, and is never searched for garbage again
+        gc.enable()
         url = login_url(access, listener)
         log.info("ready: %s", url)
         if options.open_browser and options.page:

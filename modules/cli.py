@@ -1,6 +1,7 @@
 """The command line: flags under A1111's names, and a few commands beside running the server."""
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from modules.jobs.log_context import JobFilter, JsonFormatter
 from modules.server.supervisor import Supervisor, is_supervised
 from modules.settings.launch import Folders, LaunchOptions
+from modules.webui.stub_files import skip_stub_files
 
 __all__ = ["PATIENT_THREADS", "build_parser", "launch_options", "main", "model_options"]
 
@@ -207,6 +209,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         data = options.folders.data
         command = (sys.executable, "-X", "faulthandler", "-m", "modules.cli", *words)
         return Supervisor(command, crash_folder=data / "crashes", note=data / "queue.hands").run()
+    skip_stub_files()
+    # what imports make stays: looking for garbage among it took a fifth of the start; see run()
+    gc.disable()
     from modules.app import run
 
     return run(options)

@@ -15,8 +15,9 @@ from modules.generation.preview import Preview, PreviewMethod, preview_file
 from modules.generation.preview_pace import PreviewPace
 from modules.generation.step_store import StepStore
 from modules.generation.work import Work, WorkImage
+from modules.jobs.control import Control
 from modules.jobs.queue import Job, Outcome
-from modules.jobs.service import Control, JobService
+from modules.jobs.service import JobService
 
 __all__ = ["JobRun", "RunKit"]
 

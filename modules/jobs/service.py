@@ -4,36 +4,20 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, Unpack
 
 from modules.domain.job import JobKind, JobState, JobView, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
 from modules.jobs.board import JobBoard, ViewChanges
+from modules.jobs.control import Control
 from modules.jobs.log_context import note_jobs
 from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage, Totals
 
-__all__ = ["Control", "JobService", "PictureArchive"]
+__all__ = ["JobService", "PictureArchive"]
 
 WATCH_SECONDS = 5.0  # who asks for a job less often than this does not watch it
-
-
-@dataclass(frozen=True)
-class Control:
-    """What the owner of a running job wants of it. The runner asks before each step.
-
-    Attributes:
-        interrupt: stop everything and keep what is finished; the job ends as DONE.
-        skip: end the current picture early and go on with the next; acknowledge it.
-        pause: hold still, keep all state, go on when the flag is gone.
-        cancel: stop everything; the job ends as CANCELLED.
-    """
-
-    interrupt: bool = False
-    skip: bool = False
-    pause: bool = False
-    cancel: bool = False
 
 
 class PictureArchive(Protocol):

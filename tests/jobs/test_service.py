@@ -10,8 +10,9 @@ from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
 from modules.jobs.board import JobBoard
+from modules.jobs.control import Control
 from modules.jobs.queue import JobQueue, Outcome
-from modules.jobs.service import Control, JobService
+from modules.jobs.service import JobService
 
 REQUEST = GenerationRequest(prompt="a red apple", steps=4, batch_size=2)
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from modules.domain.job import JobState
 from modules.exceptions import NotFoundError, TrainingError
 from modules.generation.failures import failed
+from modules.jobs.control import Control
 from modules.jobs.queue import Job, Outcome
-from modules.jobs.service import Control, JobService
+from modules.jobs.service import JobService
 from modules.training.finetuning.curve import read_losses
 from modules.training.finetuning.opening import TrainingRoom
 from modules.training.finetuning.recipe import FineTuneRecipe
