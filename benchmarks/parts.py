@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ceilings import decoder_work, unet_work
-from benchmarks.contestant import REFERENCE, Entry
+from benchmarks.contestant import CONTESTANTS, REFERENCE, Entry
 from benchmarks.kinds import KINDS, Kind
 from benchmarks.page_start import page_start
 from benchmarks.results import Result
@@ -16,8 +16,18 @@ from benchmarks.workers import Worker, start_worker
 
 __all__ = ["PARTS", "Bench"]
 
-STUDIO = Entry("studio", "benchmarks.studio:Studio")
+_PATIENT = CONTESTANTS["ours"].environment
+STUDIO = Entry("studio", "benchmarks.studio:Studio", environment=_PATIENT)
+CROWD = Entry("crowd", "benchmarks.crowd:Crowd", environment=_PATIENT)
 _PICTURE_STEPS = 4
+_USERS_STEPS = 2
+_COSTS: tuple[tuple[str, str, tuple[object, ...]], ...] = (
+    ("step", "step", ()),
+    ("request", "request", ("photograph", False)),
+    ("request, saved", "request", ("photograph", True)),
+    ("request, noise", "request", ("noise", False)),
+    ("preview", "preview", ()),
+)
 
 
 @dataclass
@@ -137,9 +147,24 @@ def _overhead(bench: Bench) -> None:
     side = KINDS["sd15"].sides[0]
     with start_worker(STUDIO, "tiny", bench.tiny) as studio:
         studio.call("load")
-        for name in ("step", "request", "preview"):
-            seconds = [studio.call(name, side).value for _ in range(2 * bench.rounds + 1)]
+        for name, call, arguments in _COSTS:
+            seconds = [studio.call(call, side, *arguments).value for _ in range(2 * bench.rounds + 1)]
             bench.results.append(Result(f"overhead: {name}", "ours", tuple(seconds)))
+
+
+def _users(bench: Bench) -> None:
+    bench.say("four users")
+    with start_worker(CROWD, bench.kind_name, bench.checkpoint) as crowd:
+        crowd.call("load")
+        for side in bench.kind.sides:
+            seconds: dict[str, list[float]] = {"in turn": [], "together": []}
+            for turn in range(bench.rounds + 1):
+                bench.say(f"four users {side}: round {turn}" if turn else f"four users {side}: warming up")
+                for name, times in seconds.items():
+                    needed = crowd.call(name.replace(" ", "_"), side, _USERS_STEPS).seconds
+                    times.extend([needed] if turn else [])
+            for name, times in seconds.items():
+                bench.results.append(Result(f"users {side}, {name}", "ours", tuple(times)))
 
 
 def _start(bench: Bench) -> None:
@@ -156,6 +181,7 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
     "picture": _picture,
     "memory": _memory,
     "overhead": _overhead,
+    "users": _users,
     "start": _start,
 }
 """What can be asked for with ``--only``, in this order."""

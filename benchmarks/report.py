@@ -11,6 +11,7 @@ from benchmarks.results import Machine, Result
 __all__ = ["Report", "put_into_page"]
 
 BEST, FULL, OURS = "diffusers-best", "ours-full", "ours"
+_EVEN = 0.99  # what two runs of the same work differ by
 _EXACT = 1e-5  # relative L2 within which two float32 networks are the same
 
 
@@ -51,7 +52,7 @@ class Report:
         )
 
     def _targets(self) -> str:
-        rows = [row for row in (*self._speed_targets(), *self._cost_targets()) if row]
+        rows = [row for row in (*self._speed_targets(), *self._cost_targets(), *self._users_targets()) if row]
         if not rows:
             return ""
         return "\n".join(["| aim | measured | reached |", "|---|---|---|", *rows])
@@ -94,6 +95,16 @@ class Report:
             )
         return rows
 
+    def _users_targets(self) -> list[str]:
+        rows = []
+        for side in self.kind.sides:
+            aim = f"four users' {side}² pictures: together as fast as one after another"
+            together, in_turn = (self._find(f"users {side}, {how}", OURS) for how in ("together", "in turn"))
+            if together is not None and in_turn is not None and together.median:
+                ratio = in_turn.median / together.median
+                rows.append(f"| {aim} | {ratio:.3f} | {'yes' if ratio >= _EVEN else 'no'} |")
+        return rows
+
     def _below(self, aim: str, part: str, limit: float) -> str:
         found = self._find(part, OURS)
         if found is None:
@@ -103,7 +114,7 @@ class Report:
     def _times(self) -> str:
         names = [name for name in self.entries if any(each.contestant == name for each in self.results)]
         parts = list(dict.fromkeys(each.part for each in self.results if each.contestant in self.entries))
-        parts = [part for part in parts if not part.startswith(("overhead", "page"))]
+        parts = [part for part in parts if not part.startswith(("overhead", "page", "users"))]
         if not parts:
             return ""
         lines = [
@@ -142,7 +153,9 @@ class Report:
         names = {
             "overhead: step": "one 512² step without the U-Net (engine, sampler, guidance, queue, progress)",
             "overhead: request": "one 512² picture of one step through `/sdapi/v1/txt2img` without its "
-            "networks: queue, plan, PNG, file on disk, database, base64",
+            "networks, as clients ask by default: queue, plan, PNG, file on disk, database, base64",
+            "overhead: request, saved": "the same, saved in the outputs folder and the history",
+            "overhead: request, noise": "the same as the first, of a picture of noise, which packs worst",
             "overhead: preview": "drawing and packing one preview of a 512² picture",
             "page start": "from the start of the program to the last byte of the page",
         }

@@ -3,16 +3,16 @@
 import math
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from starlette.testclient import TestClient
 from torch import Tensor
 
+from benchmarks.crowd import open_services
 from benchmarks.kinds import Kind
-from modules.app import create_services
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.small_vaes import SmallVaes
 from modules.commands.workplace import make_pictures
@@ -23,10 +23,10 @@ from modules.generation.preview import Previewer, preview_file
 from modules.server.access import Access, HostRule
 from modules.server.accounts import AccountStore
 from modules.server.app import create_app
-from modules.settings.launch import Folders, LaunchOptions
 
 __all__ = ["Studio"]
 
+Subject = Literal["photograph", "noise"]
 _ADDRESS = "http://127.0.0.1:7860"
 
 
@@ -39,19 +39,15 @@ class Studio:
 
     def load(self, checkpoint: Path, kind: Kind) -> None:
         """Open the studio, load the checkpoint and take its networks' work away."""
-        folders = replace(Folders.below(Path(self._folder.name)), extra_checkpoints=(checkpoint.parent,))
-        options = LaunchOptions(
-            folders=folders, api=True, device="cpu", checkpoint=checkpoint.name, hashing=False
-        )
-        self._services = create_services(options)
-        self._services.runner.start()
+        self._services = open_services(Path(self._folder.name), checkpoint)
         self._kind = kind
         self._run(1, 64)
         model = self._services.models.loaded()[-1]
-        _take_work_away(model)
+        self._shown: dict[tuple[int, int], Tensor] = {}
+        _take_work_away(model, self._picture)
         self._model = model
         access = Access(
-            AccountStore(folders.data / "accounts.sqlite3"),
+            AccountStore(self._services.options.folders.data / "accounts.sqlite3"),
             HostRule(frozenset({"127.0.0.1"})),
             api_open=True,
         )
@@ -66,12 +62,19 @@ class Studio:
             self._seconds(lambda: self._run(many, side)) - self._seconds(lambda: self._run(few, side))
         ) / (many - few)
 
-    def request(self, side: int) -> float:
-        """Seconds of one picture of one step through the HTTP API, PNG and files included."""
+    def request(self, side: int, subject: Subject = "photograph", keep: bool = False) -> float:
+        """Seconds of one picture of one step through the HTTP API, PNG included.
+
+        Args:
+            side: of the picture in pixels.
+            subject: what the VAE draws.
+            keep: whether the picture is saved in the outputs folder, which clients must ask for.
+        """
+        self._shown = {(side, side): _DRAWN[subject](side, side)}
 
         def ask() -> None:
             answer = self._client.post(
-                "/sdapi/v1/txt2img", json={**self._asked(1, side), "save_images": True}
+                "/sdapi/v1/txt2img", json={**self._asked(1, side), "save_images": keep}
             )
             answer.raise_for_status()
 
@@ -93,6 +96,11 @@ class Studio:
         draw()
         return self._seconds(draw)
 
+    def _picture(self, height: int, width: int) -> Tensor:
+        if (height, width) not in self._shown:
+            self._shown[height, width] = _photograph(height, width)
+        return self._shown[height, width]
+
     def _run(self, steps: int, side: int) -> None:
         make_pictures(
             self._services,
@@ -111,28 +119,30 @@ class Studio:
         return time.perf_counter() - begun
 
 
-def _take_work_away(model: LoadedModel) -> None:
-    """Let U-Net and VAE answer at once, the VAE with a picture that packs like a photograph."""
+def _take_work_away(model: LoadedModel, picture: Callable[[int, int], Tensor]) -> None:
+    """Let U-Net and VAE answer at once, the VAE with a picture (1, 3, H, W) of height and width."""
 
     def predict(x: Tensor, *_: object, **__: object) -> Tensor:
         return torch.zeros_like(x[:, :4])
 
-    pictures: dict[tuple[int, int], Tensor] = {}
-
     def decode(z: Tensor) -> Tensor:
-        factor = model.latent_factor
-        size = (z.shape[-2] * factor, z.shape[-1] * factor)
-        if size not in pictures:
-            pictures[size] = _picture(*size)
-        return pictures[size]
+        return picture(z.shape[-2] * model.latent_factor, z.shape[-1] * model.latent_factor)
 
     vars(model.unet)["forward"] = predict
     vars(model.vae)["decode"] = decode
 
 
-def _picture(height: int, width: int) -> Tensor:
-    """Slow waves under a grain of two grey levels, (1, 3, H, W)."""
+def _photograph(height: int, width: int) -> Tensor:
+    """What packs like a photograph: slow waves under a grain of two grey levels, (1, 3, H, W)."""
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     waves = torch.stack([torch.sin(2 * math.pi * (a * x + b * y)) for a, b in ((1, 2), (3, 1), (2, 2))])
     grain = torch.randn(3, height, width, generator=torch.Generator().manual_seed(0)) / 64
     return (0.7 * waves + grain)[None]
+
+
+def _noise(height: int, width: int) -> Tensor:
+    """What packs worst of all, (1, 3, H, W)."""
+    return 2 * torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)) - 1
+
+
+_DRAWN: Mapping[Subject, Callable[[int, int], Tensor]] = {"photograph": _photograph, "noise": _noise}

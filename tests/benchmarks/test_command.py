@@ -8,6 +8,7 @@ import pytest
 from benchmarks.command import main
 from benchmarks.contestant import Entry
 from benchmarks.kinds import KINDS, write_checkpoint
+from benchmarks.parts import CROWD
 from benchmarks.workers import start_worker
 from tests.benchmarks.mimic import Mimic
 
@@ -39,6 +40,17 @@ def test_contestants_answer_the_same_and_are_compared(
     )
     assert 2**26 < measured["memory", "diffusers"]["amount"] < 2**34
     assert capsys.readouterr().out.strip() in page.read_text(encoding="utf-8")
+
+
+def test_four_users_get_their_pictures(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "tiny.safetensors"
+    write_checkpoint(KINDS["tiny"], checkpoint)
+    with start_worker(CROWD, "tiny", checkpoint) as crowd:
+        crowd.call("load")
+        assert crowd.call("together", 64, 1).seconds > 0
+        assert crowd.call("in_turn", 64, 1).seconds > 0
+        with pytest.raises(RuntimeError, match="steps"):
+            crowd.call("together", 64, 0)
 
 
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ def test_exactness_is_an_aim_of_float32() -> None:
     assert "| 2.0e-05 | no |" in report(theirs, Result("unet 512", "ours-full", (3.0,), distance=2e-5))
 
 
+def test_users_together_are_compared_with_users_in_turn() -> None:
+    in_turn = Result("users 512, in turn", "ours", (8.0, 9.0, 10.0))
+    aim = "| four users' 512² pictures: together as fast as one after another |"
+    assert f"{aim} 1.125 | yes |" in report(in_turn, Result("users 512, together", "ours", (8.0,)))
+    assert f"{aim} 0.900 | no |" in report(in_turn, Result("users 512, together", "ours", (10.0,)))
+
+
 def test_what_was_not_measured_is_not_mentioned() -> None:
     text = report(Result("page start", "ours", (4.0,)))
     assert "page ready: below 5 s | 4.00 s | yes" in text
