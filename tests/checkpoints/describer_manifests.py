@@ -4,7 +4,6 @@ Written down from the layouts of ``Salesforce/blip-image-captioning-base``, ``op
 and ``google/vit-base-patch16-224``, not from the library that reads them: it must go on reading these names.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 __all__ = ["Manifest", "Text", "Tower", "blip", "clip", "vit_classifier"]
@@ -122,17 +121,17 @@ def vit_classifier(vision: Tower, labels: int) -> Manifest:
     return shapes
 
 
-def _linear(name: str, out: int, into: int) -> Mapping[str, tuple[int, ...]]:
+def _linear(name: str, out: int, into: int) -> Manifest:
     return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
 
 
-def _norm(name: str, width: int) -> Mapping[str, tuple[int, ...]]:
+def _norm(name: str, width: int) -> Manifest:
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 
-def _perceptron(name: str, width: int, inner: int) -> Mapping[str, tuple[int, ...]]:
+def _perceptron(name: str, width: int, inner: int) -> Manifest:
     return {**_linear(f"{name}.fc1", inner, width), **_linear(f"{name}.fc2", width, inner)}
 
 
-def _bert_output(name: str, width: int, into: int) -> Mapping[str, tuple[int, ...]]:
+def _bert_output(name: str, width: int, into: int) -> Manifest:
     return {**_linear(f"{name}.dense", width, into), **_norm(f"{name}.LayerNorm", width)}
