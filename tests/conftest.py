@@ -9,11 +9,13 @@ import hypothesis
 import pytest
 
 from modules.cli import PATIENT_THREADS
+from modules.webui.stub_files import skip_stub_files
 
 TESTS = Path(__file__).parent
 
 for variable, value in PATIENT_THREADS.items():  # as the program does, before torch is imported
     os.environ.setdefault(variable, value)
+skip_stub_files()  # as the program does, and workers that start at once must not write the same files
 
 # A loaded machine must not fail a test by being slow, and CI must judge a change by the same examples twice
 hypothesis.settings.register_profile("studio", deadline=None, derandomize=os.environ.get("CI") == "true")

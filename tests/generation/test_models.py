@@ -16,7 +16,7 @@ from modules.runtime.device import Runtime
 from modules.settings.launch import Folders
 from tests.checkpoints.tiny import state_dict, write
 
-SWITCHES = 100
+SWITCHES = 40
 PACKED = Runtime(torch.device("cpu"), torch.bfloat16, torch.bfloat16, channels_last=True, prepacked=True)
 
 
@@ -60,7 +60,7 @@ def test_a_model_that_was_dropped_is_gone_at_once(
         gc.enable()
 
 
-def test_a_hundred_switches_take_no_more_memory_than_a_few(
+def test_many_switches_take_no_more_memory_than_a_few(
     tmp_path: Path, keys: tuple[ModelKey, ModelKey]
 ) -> None:
     pool = _pool(tmp_path, PACKED)
@@ -71,4 +71,4 @@ def test_a_hundred_switches_take_no_more_memory_than_a_few(
     size = sum(parameter.nbytes for parameter in pool.use(keys[0]).unet.parameters())
     assert (
         max(held[SWITCHES // 2 :]) - max(held[: SWITCHES // 4]) < 5 * size
-    )  # 75 models would be 15 times that
+    )  # 30 models would be 6 times that
