@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import gradio.component_meta
+import pytest
 
 from modules.webui.stub_files import skip_stub_files
 
@@ -48,11 +49,9 @@ def test_gradio_still_writes_its_stubs_where_it_did() -> None:
     assert callable(vars(gradio.component_meta)["create_or_modify_pyi"])
 
 
-def test_it_is_asked_for_once() -> None:
-    before = list(sys.meta_path)
-    try:
-        skip_stub_files()
-        skip_stub_files()
-        assert len(sys.meta_path) == len(before) + 1
-    finally:
-        sys.meta_path[:] = before
+def test_it_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [finder for finder in sys.meta_path if type(finder).__module__ != skip_stub_files.__module__]
+    monkeypatch.setattr(sys, "meta_path", others.copy())
+    skip_stub_files()
+    skip_stub_files()
+    assert len(sys.meta_path) == len(others) + 1
