@@ -51,7 +51,7 @@ _PLAIN, _PLAIN_HALF, _OURS, _OURS_HALF = (
     "diffusers, plain loop",
     "diffusers, plain loop in bfloat16 autocast",
     "ours, float32",
-    "ours, bfloat16 (the default of presets for this model)",
+    "ours, bfloat16 (as the preset of this model says)",
 )
 _AIM = 1.2
 
@@ -142,7 +142,9 @@ def _our_loop(model: LoadedModel, batch: Batch, folder: Path, *, half: bool) -> 
 
 def _their_unet(model: LoadedModel) -> nn.Module:
     config = model.unet.config
-    unet = UNet2DConditionModel(**unet_options(config), norm_num_groups=config.groups)
+    unet = UNet2DConditionModel(
+        **unet_options(config), norm_num_groups=config.groups, layers_per_block=config.num_res_blocks
+    )
     tensors = load_file(_CHECKPOINT)
     shapes = {name: tuple(value.shape) for name, value in unet.state_dict().items()}
     modules = unet_modules(unet_layout(shapes))

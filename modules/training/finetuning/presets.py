@@ -14,6 +14,7 @@ PRESETS: Mapping[str, Content] = {
             "learning_rate": 3e-3,
             "snr_gamma": 0,
             "schedule": "cosine",
+            "bfloat16": True,
         },
         "lora": {"rank": 32, "conv_rank": 16, "text_encoder": True},
         "samples": {"cfg_scale": 4.0},

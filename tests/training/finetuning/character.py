@@ -1,11 +1,11 @@
 """Teaches the embedded model an invented creature on a processor, and measures what came of it.
 
-    python -m tests.training.finetuning.character FOLDER [--kind lora] [--steps 400]
+    python -m tests.training.finetuning.character FOLDER [--kind lora] [--steps 550]
 
-Draws twenty pictures of it, trains, and leaves in FOLDER: ``before.png`` and ``after.png`` (the same
-prompts and seeds), the loss curve, the trained file and ``report.json``. The judge is a small network that
-was trained on drawings of the creature and of creatures that differ from it in colour, eyes, antennae or
-shape.
+Draws twenty pictures of it, trains, and leaves in FOLDER: ``sheet.jpg`` (some of the pictures, and the same
+prompts and seeds before and after), the loss curve, the trained file and ``report.json``. A run that was
+stopped goes on where it was. The judge is a small network that was trained on drawings of the creature and of
+creatures that differ from it in colour, eyes, antennae or shape.
 """
 
 import argparse
@@ -28,7 +28,8 @@ from modules.checkpoints.catalog import ModelCatalog
 from modules.cli import ROOT
 from modules.runtime.device import choose_runtime, configure_process
 from modules.settings.launch import Folders
-from modules.training.finetuning.drawing import draw_picture, draw_row
+from modules.training.fidelity.measures import wilson_interval
+from modules.training.finetuning.drawing import draw_picture
 from modules.training.finetuning.opening import TrainingRoom
 from modules.training.finetuning.presets import PRESETS, merged
 from modules.training.finetuning.recipe import FineTuneRecipe, checked_recipe
@@ -97,7 +98,7 @@ def _recipe(arguments: argparse.Namespace, pictures: Path) -> FineTuneRecipe:
         "optimisation": {
             "steps": arguments.steps,
             "learning_rate": arguments.learning_rate,
-            "bfloat16": True,
+            "timestep_shift": arguments.timestep_shift,
         },
         "embedding": {"vectors": 8, "initial_text": "alien monster"},
         "samples": {"every": arguments.sample_every, "prompts": [_SHOWN[0].replace("{}", "[name]")]},
@@ -121,14 +122,42 @@ def _draw(run: FineTuning, prompts: Sequence[str], first_seed: int) -> list[Imag
     ]
 
 
+def _kept(run: FineTuning, prompts: Sequence[str], first_seed: int, folder: Path) -> list[Image.Image]:
+    """Pictures of the prompts; those that are in the folder already are not drawn again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for index, prompt in enumerate(prompts):
+        path = folder / f"{index:03d}.png"
+        if not path.is_file():
+            _draw(run, [prompt], first_seed + index)[0].save(path)
+        pictures.append(Image.open(path).convert("RGB"))
+    return pictures
+
+
+def _write_sheet(rows: Sequence[Sequence[Image.Image]], path: Path, side: int = 160) -> None:
+    """Rows of pictures as one small JPEG."""
+    sheet = Image.new("RGB", (side * max(len(row) for row in rows), side * len(rows)), "white")
+    for top, row in enumerate(rows):
+        for left, picture in enumerate(row):
+            small = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+            sheet.paste(small, (side * left, side * top))
+    sheet.save(path, quality=82, optimize=True)
+
+
+def _share(right: int, count: int) -> str:
+    low, high = wilson_interval(right, count)
+    return f"{right} of {count} ({100 * low:.0f} to {100 * high:.0f} %)"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and measure; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kind", choices=("lora", "textual-inversion", "dreambooth"), default="lora")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, help="the preset's if not given")
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--judged", type=int, default=40, help="pictures that are drawn and judged")
+    parser.add_argument("--timestep-shift", type=float)
+    parser.add_argument("--judged", type=int, default=60, help="pictures that are drawn and judged")
     parser.add_argument("--sample-every", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args(argv)
@@ -139,23 +168,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = [prompt.format(NAME) for prompt in _SHOWN]
     colours = list(BACKGROUNDS)
     asked = [f"a {NAME}, {colours[index % len(colours)]} background" for index in range(arguments.judged)]
-    before = _draw(run, shown, 42)
-    draw_row(before, folder / "before.png")
-    begun = time.monotonic()
+    before = _kept(run, shown, 42, folder / "before")
+    begun, busy, first = time.monotonic(), time.process_time(), -1
     for progress in run.updates():
+        first = progress.step if first < 0 and not progress.text else first
         if progress.step % 50 == 0 and not progress.text:
             log.info("step %d after %.0f s", progress.step, time.monotonic() - begun)
-    seconds = time.monotonic() - begun
-    after = _draw(run, shown, 42)
-    draw_row(after, folder / "after.png")
+    seconds, processor_seconds = time.monotonic() - begun, time.process_time() - busy
+    after = _kept(run, shown, 42, folder / "after")
+    taught = [Image.open(path) for path in sorted(pictures.glob("*.png"))[: len(shown)]]
+    _write_sheet((taught, before, after), folder / "sheet.jpg")
     judge = Judge()
+    judged = _kept(run, asked, 1000, folder / "judged")
     report = {
         "steps": run.trainer.step,
+        "steps_of_this_process": run.trainer.step - max(first, 1) + 1,
         "seconds": round(seconds),
+        "processor_seconds": round(processor_seconds),
         "threads": arguments.threads,
         "judge_accuracy_on_unseen_drawings": judge.accuracy,
-        "recognised_before": f"{judge.recognised(before)} of {len(before)}",
-        "recognised_after": f"{judge.recognised(_draw(run, asked, 1000))} of {len(asked)}",
+        "recognised_before": _share(judge.recognised(before), len(before)),
+        "recognised_after": _share(judge.recognised(judged), len(judged)),
     }
     (folder / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     log.info("%s", report)
