@@ -202,6 +202,8 @@ class JobRun:
             self._kit.engine.start(work.story(work.image, memory), self, work.key)
             if self.ended:
                 return
+        if self._running and self._has_unshown:  # some ended at once, others did not
+            self._show()
 
     def _store(self, task: ImageTask, step: StepEnd) -> None:
         now = time.monotonic()
