@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from modules.webui.form.choices import FormChoices
-from modules.webui.form.form import Form
+from modules.webui.form.form import WRITTEN, Form
 from modules.webui.form.generation_form import icon_button
 from modules.webui.form.quick_settings import QuickSettings
 from modules.webui.form.start_form import StartForm
@@ -31,6 +31,7 @@ class Actions:
     clear: gr.Button
     apply_styles: gr.Button
     dropped: gr.File
+    written: gr.Textbox
     prompts: tuple[gr.Textbox, gr.Textbox]
     styles: gr.Dropdown
     counters: tuple[gr.HTML, gr.HTML]
@@ -81,6 +82,9 @@ def prompt_area(form: Form, choices: FormChoices) -> Actions:
         dropped = gr.File(
             elem_id=f"{tab}_prompt_image", visible="hidden", type="filepath", label="Picture with parameters"
         )
+        written = form.add(
+            WRITTEN, gr.Textbox("", visible="hidden", label="Written", elem_id=f"{tab}_form_written")
+        )
     with gr.Column(elem_classes=["actions"], elem_id=f"{tab}_actions_column"):
         with gr.Row(elem_classes=["generate-box"], elem_id=f"{tab}_generate_box"):
             generate = gr.Button("Generate", variant="primary", elem_id=f"{tab}_generate")
@@ -121,6 +125,7 @@ def prompt_area(form: Form, choices: FormChoices) -> Actions:
         clear,
         apply,
         dropped,
+        written,
         (prompt, negative),
         styles,
         (tokens, negative_tokens),

@@ -5,6 +5,7 @@ import gradio as gr
 from modules.services import Services
 from modules.webui.events.generation_events import GenerationEvents
 from modules.webui.form.choices import FormChoices, native_size, read_choices, suggested_cfg_scale
+from modules.webui.form.form import WRITTEN, stamp
 from modules.webui.form.quick_settings import QuickSettings
 from modules.webui.form.request_builder import SAME_CHECKPOINT
 from modules.webui.kit import PageKit
@@ -86,13 +87,11 @@ def _wire_prompts(tab: GenerationTab, events: GenerationEvents) -> None:
     tab.result.read_parameters.click(
         events.reuse(tab), tab.result.live, filled, show_progress="hidden", api_visibility="private"
     )
-    actions.clear.click(
-        events.clear_prompts, None, prompts, queue=False, show_progress="hidden", api_visibility="private"
-    )
+    actions.clear.click(None, None, prompts, js="() => ['', '']", queue=False, api_visibility="private")
     actions.apply_styles.click(
         events.apply_styles,
         [*prompts, form["styles"]],
-        [*prompts, form["styles"]],
+        [*prompts, form["styles"], form[WRITTEN]],
         show_progress="hidden",
         api_visibility="private",
     )
@@ -149,6 +148,7 @@ def _wire_suggestions(
     """Another checkpoint: sizes and CFG scales that nobody touched go to what suits it."""
     sides = [tab.form[key] for tab in tabs for key in ("width", "height")]
     scales = [tab.form["cfg_scale"] for tab in tabs]
+    written = [tab.form[WRITTEN] for tab in tabs]
     untouched = gr.State((first.native_size, first.cfg_scale))
 
     def follow(checkpoint: str | None, before: tuple[int, float], *shown: float) -> list[object]:
@@ -158,12 +158,12 @@ def _wire_suggestions(
             now[which] if value == before[which] else gr.skip()
             for which, value in zip(follows, shown, strict=True)
         ]
-        return [now, *changes]
+        return [now, *changes, *(stamp() for _ in written)]
 
     quick.checkpoint.change(
         follow,
         [quick.checkpoint, untouched, *sides, *scales],
-        [untouched, *sides, *scales],
+        [untouched, *sides, *scales, *written],
         show_progress="hidden",
         api_visibility="private",
     )

@@ -133,6 +133,11 @@ def test_the_compact_layout_is_remembered_and_all_keys_are_listed(studio: Studio
 
 
 def test_what_is_typed_before_the_form_has_opened_can_be_undone(studio: Studio) -> None:
-    studio.page.evaluate("studio.form.begin('early', [['prompt', 'Prompt', null, true]], [], ['a castle'])")
+    studio.page.evaluate(
+        """() => {
+            studio.form.begin('early', [['prompt', 'Prompt', null, '']], []);
+            studio.form.changed('early', ['a castle']);
+        }"""
+    )
     past = studio.page.wait_for_function("JSON.parse(localStorage['studio-form:local:early'] || '{}').past")
     assert past.json_value() == [{"before": {"prompt": ""}, "after": {"prompt": "a castle"}}]

@@ -103,7 +103,7 @@
       replace: ticked('replace'),
       save_every: number('save_every'),
       prior: kind === 'dreambooth' && preserved ? { prompt: preserved } : null,
-      samples: { every: number('every') ?? 0, prompts: prompt ? [prompt] : [] },
+      samples: { every: number('sample_every') ?? 0, prompts: prompt ? [prompt] : [] },
     };
   };
   field('preset').onchange = choosePreset;

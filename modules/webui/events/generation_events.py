@@ -20,6 +20,7 @@ from modules.webui.events.newest import NewestRelay
 from modules.webui.events.relay import submit_and_follow
 from modules.webui.events.result_events import ResultEvents
 from modules.webui.events.submission import Submitter
+from modules.webui.form.form import stamp
 from modules.webui.form.mask_canvas import PictureReader
 from modules.webui.form.paste import pasted_values
 from modules.webui.form.start_pictures import StartMode, copied_picture, mode_of
@@ -198,13 +199,11 @@ class GenerationEvents:
 
         return copy
 
-    def clear_prompts(self) -> tuple[str, str]:
-        """Empty both prompts."""
-        return "", ""
-
-    def apply_styles(self, prompt: str, negative: str, names: list[str] | None) -> tuple[str, str, list[str]]:
+    def apply_styles(
+        self, prompt: str, negative: str, names: list[str] | None
+    ) -> tuple[str, str, list[str], str]:
         """Write the chosen styles into the prompts and choose none."""
-        return *self._services.styles.apply(prompt, negative, names or []), []
+        return *self._services.styles.apply(prompt, negative, names or []), [], stamp()
 
     # --- inside --------------------------------------------------------------------------------
 

@@ -1,13 +1,22 @@
 """A form: the named components of one tab, in the order in which their values travel."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from gradio.components import Component
 
-__all__ = ["Form"]
+__all__ = ["WRITTEN", "Form", "stamp"]
+
+WRITTEN = "written"
+"""Key of the hidden field that tells the browser that the server has written into the form."""
 
 _C = TypeVar("_C", bound=Component)
+
+
+def stamp() -> str:
+    """A value that the field :data:`WRITTEN` has not held before."""
+    return str(time.monotonic_ns())
 
 
 class Form:
@@ -54,4 +63,6 @@ class Form:
 
     def updates(self, changes: Mapping[str, object], otherwise: object) -> list[object]:
         """One output per component: the change where there is one, else ``otherwise``."""
+        if changes and WRITTEN in self:
+            changes = {**changes, WRITTEN: stamp()}
         return [changes.get(key, otherwise) for key in self._components]

@@ -34,18 +34,7 @@ def extras_tab(kit: PageKit) -> None:
                 generate = gr.Button("Generate", variant="primary", elem_id="extras_generate")
                 interrupt = gr.Button("Interrupt", elem_id="extras_interrupt", min_width=80)
                 skip = gr.Button("Skip", elem_id="extras_skip", min_width=80)
-            gallery = gr.Gallery(
-                label="Results",
-                show_label=False,
-                columns=4,
-                object_fit="contain",
-                preview=True,
-                interactive=False,
-                format="png",
-                buttons=["download", "fullscreen"],
-                elem_id="extras_gallery",
-                height="60vh",
-            )
+            gallery = gr.HTML("", elem_id="extras_gallery", apply_default_css=False)
             said = gr.HTML("", elem_id="html_info_extras", apply_default_css=False)
     events = ExtrasEvents(kit.services, form, kit.events.reader, kit.events.uploads)
     generate.click(

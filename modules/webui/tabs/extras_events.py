@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import gradio as gr
 from pydantic import ValidationError
@@ -170,9 +171,20 @@ class ExtrasEvents:
         return [str(shutil.copyfile(saved.path, folder / saved.path.name)) for saved in done.saved]
 
 
-def _gallery(shown: list[str], count: int) -> object:
-    """The results: a single picture's first one large, those of a batch side by side."""
-    return gr.update(value=list(shown), selected_index=0 if count == 1 and shown else None)
+def _gallery(shown: list[str], count: int) -> str:
+    """The results as HTML: those of a single picture large, those of a batch side by side."""
+    results = "".join(_result(Path(path)) for path in shown)
+    return f'<div class="results {"large" if count == 1 else "many"}">{results}</div>' if shown else ""
+
+
+def _result(path: Path) -> str:
+    address, name = f"gradio_api/file={quote(str(path))}", escape(path.name)
+    picture = f'<img src="{address}" alt="{name}" loading="lazy">'
+    saved = f'<a href="{address}" download="{name}" title="Save" translate="no">{name}</a>'
+    return (
+        f'<figure><a href="{address}" class="full-size" title="Show the picture in full size">{picture}</a>'
+        f"<figcaption>{saved}</figcaption></figure>"
+    )
 
 
 def _report(done: ProcessedFile) -> list[str]:

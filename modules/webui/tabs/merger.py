@@ -174,7 +174,9 @@ def _recipe_fields(form: Form, services: Services) -> None:
             elem_id="modelmerger_interp_method",
         ),
     )
-    formula = gr.Markdown(_FORMULAS["Weighted sum"], elem_id="modelmerger_interp_description")
+    formula = gr.HTML(
+        _FORMULAS["Weighted sum"], elem_id="modelmerger_interp_description", apply_default_css=False
+    )
     method.change(
         lambda chosen: _FORMULAS[chosen], method, formula, show_progress="hidden", api_visibility="private"
     )
@@ -213,8 +215,12 @@ def _metadata_fields(form: Form) -> gr.Button:
             form.add(key, gr.Checkbox(True, label=label, elem_id=f"modelmerger_{key}"))
         form.add(
             "metadata_json",
-            gr.Code(
-                "{}", language="json", label="Metadata in JSON format", elem_id="modelmerger_metadata_json"
+            gr.Textbox(
+                "{}",
+                lines=6,
+                label="Metadata in JSON format",
+                elem_id="modelmerger_metadata_json",
+                elem_classes=["code"],
             ),
         )
         return gr.Button("Read metadata from selected checkpoints", elem_id="modelmerger_read_metadata")

@@ -30,14 +30,7 @@ def png_info_tab(kit: PageKit) -> None:
                 elem_id="pnginfo_image",
                 height=160,
             )
-            shown = gr.Image(
-                type="filepath",
-                interactive=False,
-                show_label=False,
-                elem_id="pnginfo_preview",
-                buttons=[],
-                visible=False,
-            )
+            shown = gr.HTML("", elem_id="pnginfo_preview", apply_default_css=False)
         with gr.Column(scale=2, min_width=320):
             with gr.Row(elem_id="pnginfo_send"):
                 buttons = {
@@ -91,14 +84,22 @@ def _block(title: str, text: str, *, own: bool = False) -> str:
     return f'<section class="pnginfo-block">{heading}<pre translate="no">{escape(text)}</pre></section>'
 
 
-def _read(path: str | None) -> tuple[str, str, object]:
+def _read(path: str | None) -> tuple[str, str, str]:
     if not path:
-        return "", "", gr.Image(None, visible=False)
+        return "", "", ""
     try:
         metadata = read_metadata(Path(path).read_bytes())
     except (WebuiError, OSError) as error:
-        return f'<p role="alert">{escape(explain(error).text)}</p>', "", gr.Image(None, visible=False)
-    return describe_metadata(metadata), metadata.infotext or "", gr.Image(path, visible=True)
+        return f'<p role="alert">{escape(explain(error).text)}</p>', "", ""
+    return describe_metadata(metadata), metadata.infotext or "", _shown(path)
+
+
+def _shown(path: str) -> str:
+    address, name = escape(_uploaded(path)["url"]), escape(Path(path).name)
+    return (
+        f'<a href="{address}" class="full-size" title="Show the picture in full size">'
+        f'<img src="{address}" alt="{name}"></a>'
+    )
 
 
 def _uploaded(path: str) -> dict[str, str]:

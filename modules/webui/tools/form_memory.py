@@ -1,7 +1,9 @@
 """Forms that browsers remember, with undo and redo of everything.
 
 Only the browser knows what was typed: these events run there, in ``page/form_memory.js``, and never ask the
-server.
+server. The browser looks at a form when somebody has touched it, and when the server says that it has written
+into it (:data:`~modules.webui.form.form.WRITTEN`); to listen for the change of each field would make the page
+slow to open.
 """
 
 import json
@@ -9,6 +11,7 @@ import json
 import gradio as gr
 from gradio.components import Component
 
+from modules.webui.form.form import WRITTEN
 from modules.webui.form.generation_form import icon_button
 from modules.webui.form.script_values import ARGUMENTS_KEY
 from modules.webui.inside import inside
@@ -23,7 +26,8 @@ def remembered_fields(tab: GenerationTab) -> dict[str, Component]:
     return {
         key: tab.form[key]
         for key in tab.form.keys
-        if key == ARGUMENTS_KEY or not isinstance(tab.form[key], (gr.HTML, gr.File, gr.Image))
+        if key == ARGUMENTS_KEY
+        or (key != WRITTEN and not isinstance(tab.form[key], (gr.HTML, gr.File, gr.Image)))
     }
 
 
@@ -34,31 +38,33 @@ def add_form_memory(kit: PageKit) -> None:
             undo = icon_button("Undo the last change of the settings", "undo", f"{tab.name}_undo")
             redo = icon_button("Redo the change that was undone", "redo", f"{tab.name}_redo")
             reset = gr.Button("Reset the form", visible="hidden", elem_id=f"{tab.name}_reset_form")
-        _wire(kit.page, tab, {"undo": undo, "redo": redo, "reset": reset})
+        look = gr.Button("Look at the form", visible="hidden", elem_id=f"{tab.name}_look")
+        _wire(kit.page, tab, look, {"undo": undo, "redo": redo, "reset": reset})
 
 
-def _wire(page: gr.Blocks, tab: GenerationTab, buttons: dict[str, gr.Button]) -> None:
+def _wire(page: gr.Blocks, tab: GenerationTab, look: gr.Button, buttons: dict[str, gr.Button]) -> None:
     fields = remembered_fields(tab)
     components = list(fields.values())
     outputs = [*components, *tab.accordions.values()]
-    known = json.dumps(
-        [[key, field.label, _choices(field), _begins_empty(field)] for key, field in fields.items()]
-    )
+    known = json.dumps([[key, field.label, _choices(field), _value(field)] for key, field in fields.items()])
     accordions = json.dumps(list(tab.accordions))
     page.load(
         None,
-        components,
+        None,
         outputs,
-        js=f"(...values) => studio.form.begin('{tab.name}', {known}, {accordions}, values)",
+        js=f"() => studio.form.begin('{tab.name}', {known}, {accordions})",
         api_visibility="private",
     )
-    gr.on(
-        [field.change for field in components if hasattr(field, "change")],
+    look.click(
         None,
         components,
         None,
         js=f"(...values) => studio.form.changed('{tab.name}', values)",
+        queue=False,
         api_visibility="private",
+    )
+    tab.actions.written.change(
+        None, None, None, js=f"() => studio.form.written('{tab.name}')", queue=False, api_visibility="private"
     )
     for name, button in buttons.items():
         button.click(
@@ -66,8 +72,9 @@ def _wire(page: gr.Blocks, tab: GenerationTab, buttons: dict[str, gr.Button]) ->
         )
 
 
-def _begins_empty(field: Component) -> bool:
-    return isinstance(field, gr.Textbox) and not field.value
+def _value(field: Component) -> object:
+    """What a field holds when the page is opened."""
+    return field.value or "" if isinstance(field, gr.Textbox) else field.value
 
 
 def _choices(field: Component) -> list[object] | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
+from modules.webui.form.form import WRITTEN, stamp
 from modules.webui.form.generation_form import icon_button
 from modules.webui.form.start_pictures import mode_of
 from modules.webui.inside import inside
@@ -33,20 +34,22 @@ def add_interrogation(kit: PageKit) -> None:
                 icon_button(label, icon, f"{tab.name}_{name}").click(
                     _describing(kit, tab, keys, method),
                     [tab.form[key] for key in keys],
-                    tab.form["prompt"],
+                    [tab.form["prompt"], tab.form[WRITTEN]],
                     api_visibility="private",
                 )
 
 
-def _describing(kit: PageKit, tab: GenerationTab, keys: list[str], method: str) -> Callable[..., str]:
+def _describing(
+    kit: PageKit, tab: GenerationTab, keys: list[str], method: str
+) -> Callable[..., tuple[str, str]]:
     services, reader = kit.services, kit.events.reader
 
-    def describe(request: gr.Request, *sent: object) -> str:
+    def describe(request: gr.Request, *sent: object) -> tuple[str, str]:
         values = dict(zip(keys, sent, strict=True))
         mode = mode_of(tab.modes, values)
         picture = reader.read(values.get(mode.field), owner_of(request), field=mode.field)
         if picture is None:
             raise gr.Error("Put a picture here first; then it can be described.")
-        return services.interrogator.describe(picture.image, method, services.settings.current)
+        return services.interrogator.describe(picture.image, method, services.settings.current), stamp()
 
     return describe

@@ -24,7 +24,7 @@ class Seer:
         return f"{image.width} by {image.height}"
 
 
-def handler(services: Services, button: str) -> Callable[..., str]:
+def handler(services: Services, button: str) -> Callable[..., tuple[str, str]]:
     page = build_page(services)
     target = component_with_id(page, button)._id
     (found,) = (function.fn for function in page.fns.values() if (target, "click") in function.targets)
@@ -43,7 +43,7 @@ def test_the_picture_of_the_open_mode_is_described(seen: Services) -> None:
     tab, picture = page.img2img, {"image": uploaded(page, (48, 32))}
     others = [mode.field for mode in tab.modes[1:] if mode.field in tab.form]
     empty = [None] * len(set(others))
-    words = handler(seen, "img2img_interrogate")(visitor("ann"), "img2img", picture, *empty)
+    words, _ = handler(seen, "img2img_interrogate")(visitor("ann"), "img2img", picture, *empty)
     assert words == "48 by 32"
 
 

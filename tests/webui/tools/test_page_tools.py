@@ -25,14 +25,14 @@ def test_every_tab_has_its_tools(page: gr.Blocks) -> None:
 
 def test_forms_are_remembered_without_asking_the_server(page: gr.Blocks) -> None:
     scripts = [function for function in page.fns.values() if "studio.form" in str(function.js)]
-    assert len(scripts) == 5 * len(TABS)  # begin, changed, undo, redo, reset
+    assert len(scripts) == 6 * len(TABS)  # begin, changed, written, undo, redo, reset
     assert all(function.fn is None for function in scripts)
     assert {function.api_visibility for function in scripts} == {"private"}
 
 
 def test_pictures_are_not_remembered(page: gr.Blocks) -> None:
     (begin,) = (function for function in page.fns.values() if "form.begin('inpaint'" in str(function.js))
-    assert not [block for block in begin.inputs if "picture-field" in (block.elem_classes or [])]
+    assert not [block for block in begin.outputs if "picture-field" in (block.elem_classes or [])]
 
 
 def test_the_row_of_further_quick_settings_shows_only_with_some(page: gr.Blocks, services: Services) -> None:

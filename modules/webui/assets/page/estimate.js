@@ -1,37 +1,48 @@
-// What a txt2img picture would cost in time and memory, below the buttons, while the form is filled.
-const TAB = 'txt2img';
-let asked = 0;
+// What a job would cost in time and memory, below the buttons of its tab, while the form is filled.
+const asked = {};   // tab -> number of questions
 
 const duration = (seconds) => {
   if (seconds < 60) return studio.text('{0} s', Math.max(1, Math.round(seconds)));
   const minutes = Math.round(seconds / 60);
   return minutes < 60 ? studio.text('{0} min', minutes) : studio.text('{0} h {1} min', Math.floor(minutes / 60), minutes % 60);
 };
-const requestOf = (value) => ({
-  prompt: '', steps: value('steps'), cfg_scale: value('cfg_scale'), width: value('width'), height: value('height'),
-  batch_size: value('batch_size'), n_iter: value('batch_count'), sampler_name: value('sampling') || null,
-  checkpoint: value('setting_sd_model_checkpoint') || null,
-  hires: value('hr') ? {
-    upscaler: value('hr_upscaler'), scale: value('hr_scale'), resize_x: value('hr_resize_x'), resize_y: value('hr_resize_y'),
-    steps: value('hires_steps'), denoising_strength: value('denoising_strength'),
-  } : null,
-});
-const sentences = (found) => [
-  found.seconds === null ? '' : studio.text('About {0}', duration(found.seconds)),
+/** Width and height of the result; [] while they depend on a picture that is not there. */
+const sizeOf = (tab, value) => (value('resize_tab') === 'by'
+  ? studio.pictureSize(tab).map((side) => Math.max(8, Math.floor(side * value('scale') / 8) * 8))
+  : [value('width'), value('height')]);
+const hiresOf = (value) => (value('hr') ? {
+  upscaler: value('hr_upscaler'), scale: value('hr_scale'), resize_x: value('hr_resize_x'), resize_y: value('hr_resize_y'),
+  steps: value('hires_steps'), denoising_strength: value('denoising_strength'),
+} : null);
+const requestOf = (tab, value) => {
+  const [width, height] = sizeOf(tab, value);
+  return {
+    prompt: '', width, height, steps: value('steps'), cfg_scale: value('cfg_scale'), batch_size: value('batch_size'),
+    n_iter: value('batch_count'), sampler_name: value('sampling') || null, checkpoint: value('setting_sd_model_checkpoint') || null,
+    hires: hiresOf(value),
+    image_to_image: tab === 'txt2img' ? null : { images: ['start'], denoising_strength: value('denoising_strength') },
+  };
+};
+const sentences = (found, isBatch) => [
+  found.seconds === null ? '' : isBatch ? studio.text('About {0} for each picture', duration(found.seconds)) : studio.text('About {0}', duration(found.seconds)),
   found.wait_seconds ? studio.text('begins in {0}', duration(found.wait_seconds)) : '',
   found.fit === 'tiles' ? studio.text('decoded in tiles to fit the memory') : '',
   found.fit === 'offloads' ? studio.text('slower, for the memory is short') : '',
 ].filter(Boolean);
-const line = () => {
-  const column = document.getElementById(`${TAB}_actions_column`);
-  if (!column) return null;
-  return column.querySelector('.estimate') || column.appendChild(studio.make('p', { class: 'estimate quiet' }));
+const lineOf = (tab) => {
+  const column = document.getElementById(`${tab}_actions_column`);
+  return column && (column.querySelector('.estimate') || column.appendChild(studio.make('p', { class: 'estimate quiet' })));
 };
-const ask = async () => {
-  const number = ++asked, place = line();
+const ask = async (tab) => {
+  const number = asked[tab] = (asked[tab] || 0) + 1, place = lineOf(tab), value = (key) => studio.form.value(tab, key) ?? null;
   if (!place || place.offsetParent === null) return;
-  const found = await studio.ask('POST', 'page/estimate', requestOf((key) => studio.form.value(TAB, key) ?? null)).catch(() => null);
-  if (number === asked) place.textContent = found ? sentences(found).join(' · ') : '';
+  const request = requestOf(tab, value);
+  const found = request.width ? await studio.ask('POST', 'page/estimate', request).catch(() => null) : null;
+  if (number === asked[tab]) place.textContent = found ? sentences(found, value('mode') === 'Batch').join(' · ') : '';
 };
-const askSoon = studio.settled(700, ask);
-document.addEventListener('studio-form', ({ detail }) => { if (detail === TAB) askSoon(); });
+const asks = Object.fromEntries(['txt2img', 'img2img', 'inpaint'].map((tab) => [tab, studio.settled(700, () => ask(tab))]));
+document.addEventListener('studio-form', ({ detail }) => asks[detail]?.());
+document.addEventListener('studio-picture-changed', () => asks[studio.activeTab()]?.());
+document.addEventListener('click', (event) => {
+  if (event.target.closest?.('[role=tab]')) setTimeout(() => asks[studio.activeTab()]?.(), 100);
+});

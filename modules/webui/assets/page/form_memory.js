@@ -1,16 +1,16 @@
 // Each browser remembers the form of each tab for each user, with all its changes: undo and redo of everything.
 const LONGEST_HISTORY = 100;        // changes
 const LARGEST_VALUE = 20000;        // characters of JSON; what is larger is not remembered
+const OFTEN = 150, AT_REST = 500;   // milliseconds between looks at a form: while somebody works in it, and after that
 const forms = new Map();            // tab -> form
 
 class FormMemory {
-  constructor(tab, fields, accordions, values) {
+  constructor(tab, fields, accordions) {
     Object.assign(this, { tab, accordions, keys: fields.map(([key]) => key) });
     this.labels = Object.fromEntries(fields.map(([key, label]) => [key, label]));
     this.choices = Object.fromEntries(fields.map(([key, , choices]) => [key, choices]));
-    this.now = this.named(values);
-    // as the page was built: somebody may have typed already, and texts begin empty
-    this.built = { ...this.now, ...Object.fromEntries(fields.filter(([key, , , isText]) => isText && this.now[key]).map(([key]) => [key, ''])) };
+    this.built = this.named(fields.map(([, , , value]) => value));
+    this.now = { ...this.built };
     this.first = { ...this.built };    // with the defaults of this installation
     this.noted = { ...this.built };    // the state that the history ends with
     this.past = [];
@@ -21,6 +21,7 @@ class FormMemory {
   named(values) { return Object.fromEntries(this.keys.map((key, i) => [key, values[i]])); }
 
   async open() {
+    if (this.tab === studio.activeTab()) studio.form.look(this.tab);   // somebody may have typed already
     const { user } = await studio.visitor();
     this.place = `studio-form:${user}:${this.tab}`;
     const defaults = await studio.ask('GET', `page/defaults/${this.tab}`).catch(() => ({ values: {} }));
@@ -65,7 +66,9 @@ class FormMemory {
         this.noted[key] = values[key];
       }
     });
-    this.accordions.forEach((key, i) => { outputs[this.keys.length + i] = { __type__: 'update', open: this.now[key] === true }; });
+    this.accordions.forEach((key, i) => {
+      if (outputs[this.keys.indexOf(key)] !== undefined) outputs[this.keys.length + i] = { __type__: 'update', open: this.now[key] === true };
+    });
     this.show();
     return Array.from({ length: this.keys.length + this.accordions.length }, (_, i) => outputs[i]);
   }
@@ -78,7 +81,8 @@ class FormMemory {
   }
 
   changed(values) {
-    this.now = this.named(values);
+    if (same(this.now, values)) return;
+    this.now = values;
     document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
     if (this.place) this.note();
   }
@@ -143,12 +147,22 @@ const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(othe
 const isKept = (value) => JSON.stringify(value ?? null).length <= LARGEST_VALUE;
 
 studio.form = {
-  begin(tab, fields, accordions, values) {
-    const form = new FormMemory(tab, fields, accordions, values);
+  begin(tab, fields, accordions) {
+    const form = new FormMemory(tab, fields, accordions);
     forms.set(tab, form);
     return form.open();
   },
-  changed(tab, values) { forms.get(tab)?.changed(values); },
+  changed(tab, values) {
+    const form = forms.get(tab);
+    if (!form) return;
+    form.changed(form.named(values));
+    const shared = Object.fromEntries(Object.entries(form.now).filter(([key]) => key.startsWith('setting_')));   // above the tabs
+    forms.forEach((other) => other.changed({ ...other.now, ...shared }));
+  },
+  /** Ask for the values of a form; they come to `changed`. */
+  look(tab = studio.activeTab()) { studio.press(`${tab}_look`); },
+  /** The server has written into a form: each of its fields takes its value in its own time. */
+  written(tab) { setTimeout(() => studio.form.look(tab), OFTEN); },
   undo(tab) { return forms.get(tab)?.step(true) ?? []; },
   redo(tab) { return forms.get(tab)?.step(false) ?? []; },
   reset(tab) { return forms.get(tab)?.reset() ?? []; },
@@ -171,4 +185,14 @@ studio.form = {
     form.first = { ...form.built };
   },
 };
+
+// Whatever somebody does may change a form. While it goes on the form is looked at now and then, and at its end.
+let often;
+const atRest = studio.settled(AT_REST, () => studio.form.look());
+const touched = (event) => {
+  if (event.target.id?.endsWith('_look')) return;
+  often ||= setTimeout(() => { often = 0; studio.form.look(); }, OFTEN);
+  atRest();
+};
+for (const name of ['input', 'change', 'click', 'keyup', 'pointerup', 'focusout', 'drop', 'paste']) document.addEventListener(name, touched, true);
 addEventListener('pagehide', () => forms.forEach((form) => { if (form.place) form.record(); }));

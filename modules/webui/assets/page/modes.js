@@ -3,6 +3,7 @@ studio.showMode = (tab, mode) => {
   const page = studio.page(tab);
   if (!page) return;
   page.dataset.mode = mode;
+  studio.form.written(tab);
   const buttons = [...page.querySelectorAll(`#mode_${tab} > .tab-wrapper [role=tab]`)];
   const wanted = buttons.find((button) => button.textContent.trim() === mode || button.dataset.tabId === mode);
   if (wanted && wanted.getAttribute('aria-selected') !== 'true') wanted.click();

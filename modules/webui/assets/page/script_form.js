@@ -117,7 +117,7 @@ class ScriptForm {
     const values = this.fields.map((field) => (field ? field.read() : null));
     this.shown = JSON.stringify(values);
     this.props.value = { ...this.props.value, [this.title]: values };
-    this.trigger('change');
+    studio.form.look(this.tab);
   }
 
   /** Show the value that the page has, where it is not what the fields say already. */
