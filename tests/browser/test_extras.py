@@ -25,7 +25,7 @@ def choose(page: Page, control: str, value: str) -> None:
 
 def results(page: Page) -> list[Image.Image]:
     """Pictures in the gallery, as files."""
-    images = page.locator("#extras_gallery .grid-container img")
+    images = page.locator("#extras_gallery .results img")
     images.first.wait_for()
     addresses = images.evaluate_all("(images) => images.map((image) => image.src)")
     return [Image.open(io.BytesIO(page.request.get(address).body())) for address in addresses]
@@ -44,7 +44,7 @@ def test_a_made_picture_is_sent_to_the_extras_and_enlarged(page: Page) -> None:
     choose(page, "extras_upscaler_1", "Lanczos")
     page.locator("#extras_generate").click()
     expect(page.locator("#html_info_extras")).to_contain_text("Postprocess upscaler: Lanczos")
-    shown = page.locator('#extras_gallery [data-testid="detailed-image"]')
+    shown = page.locator("#extras_gallery .results.large img")
     shown.wait_for()
     address = shown.evaluate("(image) => image.src")
     picture = Image.open(io.BytesIO(page.request.get(address).body()))

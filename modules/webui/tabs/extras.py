@@ -9,7 +9,7 @@ from modules.generation.extras_operations import operations_in_order
 from modules.webui.form.form import Form
 from modules.webui.kit import PageKit
 from modules.webui.result.selection import selected_picture
-from modules.webui.tabs.extras_events import ExtrasEvents
+from modules.webui.tabs.extras_events import NO_RESULTS, ExtrasEvents
 from modules.webui.tabs.extras_form import extras_sources, operation_controls, upscale_controls
 
 __all__ = ["extras_tab"]
@@ -34,7 +34,7 @@ def extras_tab(kit: PageKit) -> None:
                 generate = gr.Button("Generate", variant="primary", elem_id="extras_generate")
                 interrupt = gr.Button("Interrupt", elem_id="extras_interrupt", min_width=80)
                 skip = gr.Button("Skip", elem_id="extras_skip", min_width=80)
-            gallery = gr.HTML("", elem_id="extras_gallery", apply_default_css=False)
+            gallery = gr.HTML(NO_RESULTS, elem_id="extras_gallery", apply_default_css=False)
             said = gr.HTML("", elem_id="html_info_extras", apply_default_css=False)
     events = ExtrasEvents(kit.services, form, kit.events.reader, kit.events.uploads)
     generate.click(

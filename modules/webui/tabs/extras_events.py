@@ -25,7 +25,9 @@ from modules.webui.messages import explain
 from modules.webui.owner import is_admin, owner_of
 from modules.webui.tabs.extras_form import extras_request
 
-__all__ = ["ExtrasEvents"]
+__all__ = ["NO_RESULTS", "ExtrasEvents"]
+
+NO_RESULTS = '<div class="results-empty">The finished pictures will be here.</div>'
 
 Values = dict[str, object]
 
@@ -174,7 +176,9 @@ class ExtrasEvents:
 def _gallery(shown: list[str], count: int) -> str:
     """The results as HTML: those of a single picture large, those of a batch side by side."""
     results = "".join(_result(Path(path)) for path in shown)
-    return f'<div class="results {"large" if count == 1 else "many"}">{results}</div>' if shown else ""
+    return (
+        f'<div class="results {"large" if count == 1 else "many"}">{results}</div>' if shown else NO_RESULTS
+    )
 
 
 def _result(path: Path) -> str:

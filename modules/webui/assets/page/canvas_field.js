@@ -248,10 +248,7 @@ class PictureField {
   async drop(carrier) {
     const file = carrier.files[0];
     if (file) { this.take(file); return; }
-    const address = carrier.getData('text/uri-list').split('\n')[0];
-    if (!address || new URL(address, location.href).origin !== location.origin) return;
-    const answer = await fetch(address);
-    this.take(new File([await answer.blob()], address.split('/').pop() || 'picture'));
+    if (studio.isOwnPicture(carrier)) this.take(await studio.draggedPicture(carrier));
   }
 
   follow() {

@@ -1,5 +1,6 @@
 // Each browser remembers the form of each tab for each user, with all its changes: undo and redo of everything.
 const LONGEST_HISTORY = 100;        // changes
+const LONGEST_MOVE = 5000;          // milliseconds
 const LARGEST_VALUE = 20000;        // characters of JSON; what is larger is not remembered
 const OFTEN = 150, AT_REST = 500;   // milliseconds between looks at a form: while somebody works in it, and after that
 const forms = new Map();            // tab -> form
@@ -15,6 +16,7 @@ class FormMemory {
     this.noted = { ...this.built };    // the state that the history ends with
     this.past = [];
     this.future = [];
+    this.moving = new Map();           // key -> what it has been and what it is to become, until Gradio has done so
     this.note = studio.settled(600, () => this.record());
   }
 
@@ -62,6 +64,8 @@ class FormMemory {
     this.keys.forEach((key, i) => {
       if (Object.hasOwn(values, key) && !same(values[key], this.now[key]) && this.takes(key, values[key])) {
         outputs[i] = values[key];
+        const passed = [...(this.moving.get(key)?.passed || []), this.now[key]];
+        this.moving.set(key, { passed, to: values[key], until: Date.now() + LONGEST_MOVE });
         this.now[key] = values[key];
         this.noted[key] = values[key];
       }
@@ -80,7 +84,20 @@ class FormMemory {
     return typeof value === typeof built && Array.isArray(value) === Array.isArray(built) && (!choices || choices.includes(value));
   }
 
-  changed(values) {
+  /** Values as they will be: Gradio takes its time to show those that `moveTo` has given it. */
+  moved(values) {
+    const ahead = { ...values };
+    for (const [key, { passed, to, until }] of this.moving) {
+      const waits = !same(values[key], to) && passed.some((one) => same(values[key], one)) && Date.now() < until;
+      if (waits) ahead[key] = to;
+      else this.moving.delete(key);
+    }
+    if (this.moving.size) studio.form.written(this.tab);
+    return ahead;
+  }
+
+  changed(seen) {
+    const values = this.moved(seen);
     if (same(this.now, values)) return;
     this.now = values;
     document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
