@@ -1,8 +1,9 @@
 """Smaller answers: lists, options and pages are compressed for clients that ask for it.
 
 Pictures as base64 are sent as they are: compressing a picture a second time takes longer than sending it, on
-the machine itself and in a local network alike. Their routes say so (:func:`already_compressed`), and an
-answer of more than 512 KiB holds one.
+the machine itself and in a local network alike. Their routes say so (:func:`already_compressed`), and JSON of
+more than 512 KiB holds one. The page itself is as large and becomes a sixth of that: over the air of a phone
+that is a fifth of a second.
 """
 
 import gzip
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["Compression", "already_compressed"]
 
 SMALLEST = 1000  # bytes; A1111's
-LARGEST = 512 * 1024  # bytes
+LARGEST = 512 * 1024  # bytes of JSON
 LEVEL = 5  # within 3 % of the best on JSON, at a third of its time
 _AS_IT_IS = "no-transform"  # RFC 9111, section 5.2.2.6
 _TYPES = ("application/json", "text/html", "text/plain", "text/css", "text/javascript")
@@ -77,5 +78,6 @@ def _is_wanted(headers: Headers) -> bool:
         and _AS_IT_IS not in headers.get("cache-control", "")
         and kind in _TYPES
         and length.isdigit()
-        and SMALLEST <= int(length) <= LARGEST
+        and int(length) >= SMALLEST
+        and (kind != "application/json" or int(length) <= LARGEST)
     )

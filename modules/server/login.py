@@ -20,16 +20,17 @@ _PAGE = """<!doctype html>
 <meta name="referrer" content="same-origin">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; background: #0b0f19; color: #e5e7eb; margin: 0;
-  display: grid; place-items: center; min-height: 100vh }}
+body {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; margin: 0; display: grid;
+  place-items: center; min-height: 100vh; background: light-dark(#f6f6f9, #0f0f13);
+  color: light-dark(#22222c, #e8e8ee) }}
 main {{ width: min(22rem, 90vw) }}
 h1 {{ font-size: 1.4rem }}
 label {{ display: block; margin: .8rem 0 .2rem }}
-input {{ width: 100%; box-sizing: border-box; padding: .5rem; font: inherit; border-radius: .4rem;
-  border: 1px solid #4b5563; background: #1f2937; color: inherit }}
-button {{ margin-top: 1rem; width: 100%; padding: .6rem; font: inherit; border: 0; border-radius: .4rem;
-  background: #ea580c; color: #fff; cursor: pointer }}
-.notice {{ color: #fdba74 }}
+input {{ width: 100%; box-sizing: border-box; padding: .5rem; font: inherit; border-radius: 8px;
+  border: 1px solid light-dark(#8c8c9c, #6c6c7c); background: light-dark(#fff, #22222c); color: inherit }}
+button {{ margin-top: 1rem; width: 100%; padding: .6rem; font: inherit; border: 0; border-radius: 8px;
+  background: #6938ef; color: #fff; cursor: pointer }}
+.notice {{ color: light-dark(#b42318, #fda29b) }}
 a {{ color: inherit }}
 </style></head>
 <body><main><h1>Log in</h1><p class="notice" role="alert">{notice}</p>{content}</main></body></html>"""

@@ -68,3 +68,11 @@ def test_what_says_so_is_sent_as_it_is() -> None:
     headers = [*json_headers(2000), (b"cache-control", b"no-transform")]
     messages = answered(headers, [b"a" * 2000])
     assert messages[1]["body"] == b"a" * 2000
+
+
+def test_a_page_is_compressed_however_large_it_is() -> None:
+    page = b"<p>words</p>" * 100_000
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(page)).encode())]
+    start, body = answered(headers, [page])
+    assert gzip.decompress(body["body"]) == page
+    assert dict(start["headers"])[b"content-encoding"] == b"gzip"

@@ -1,6 +1,6 @@
 // Each browser remembers the form of each tab for each user, with all its changes: undo and redo of everything.
 const LONGEST_HISTORY = 100;        // changes
-const LONGEST_MOVE = 5000;          // milliseconds
+const LONGEST_MOVE = 30000, LONGEST_LOOK = 5000;   // milliseconds
 const LARGEST_VALUE = 20000;        // characters of JSON; what is larger is not remembered
 const OFTEN = 150, AT_REST = 500;   // milliseconds between looks at a form: while somebody works in it, and after that
 const forms = new Map();            // tab -> form
@@ -23,7 +23,6 @@ class FormMemory {
   named(values) { return Object.fromEntries(this.keys.map((key, i) => [key, values[i]])); }
 
   async open() {
-    if (this.tab === studio.activeTab()) studio.form.look(this.tab);   // somebody may have typed already
     const { user } = await studio.visitor();
     this.place = `studio-form:${user}:${this.tab}`;
     const defaults = await studio.ask('GET', `page/defaults/${this.tab}`).catch(() => ({ values: {} }));
@@ -34,6 +33,7 @@ class FormMemory {
     this.past = stored?.past || [];
     this.future = stored?.future || [];
     document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
+    if (this.tab === studio.activeTab()) await this.seen();   // somebody may have typed already
     const wanted = { ...this.first, ...(stored?.now || {}) };
     for (const key of this.keys) {
       if (same(this.now[key], this.built[key])) continue;
@@ -41,6 +41,15 @@ class FormMemory {
       this.note();
     }
     return this.moveTo(wanted);
+  }
+
+  /** Wait for the values that the form has now. */
+  seen() {
+    return new Promise((resolve) => {
+      this.isSeen = resolve;
+      setTimeout(resolve, LONGEST_LOOK);
+      studio.form.look(this.tab);
+    });
   }
 
   read() {
@@ -70,10 +79,9 @@ class FormMemory {
         this.noted[key] = values[key];
       }
     });
-    this.accordions.forEach((key, i) => {
-      if (outputs[this.keys.indexOf(key)] !== undefined) outputs[this.keys.length + i] = { __type__: 'update', open: this.now[key] === true };
-    });
+    this.accordions.forEach((key, i) => { outputs[this.keys.length + i] = { __type__: 'update', open: this.now[key] === true }; });
     this.show();
+    if (this.moving.size) studio.form.written(this.tab);
     return Array.from({ length: this.keys.length + this.accordions.length }, (_, i) => outputs[i]);
   }
 
@@ -98,6 +106,7 @@ class FormMemory {
 
   changed(seen) {
     const values = this.moved(seen);
+    this.isSeen?.();
     if (same(this.now, values)) return;
     this.now = values;
     document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
