@@ -20,7 +20,8 @@ class FormMemory {
     this.note = studio.settled(600, () => this.record());
   }
 
-  named(values) { return Object.fromEntries(this.keys.map((key, i) => [key, values[i]])); }
+  /** Values by key; a text that was never shown has none, which is an empty one. */
+  named(values) { return Object.fromEntries(this.keys.map((key, i) => [key, values[i] ?? (this.built?.[key] === '' ? '' : null)])); }
 
   async open() {
     const { user } = await studio.visitor();
