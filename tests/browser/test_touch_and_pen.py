@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 from PIL import Image
-from playwright.sync_api import CDPSession, Locator, Route
+from playwright.sync_api import CDPSession, Locator, Route, expect
 
 from modules.imaging.metadata import encode_image
 from tests.browser.conftest import OpenPage
@@ -141,9 +141,10 @@ def test_the_cost_stands_beside_generate_on_every_tab(
     page.route("**/api/v1/page/estimate", answer)
     for tab in ("txt2img", "img2img", "inpaint"):
         studio = Studio(page).open(tab)
+        studio.set_number("steps", 24)
         line = studio.part("actions_column").locator(".estimate")
-        line.get_by_text("About 14 s · decoded in tiles to fit the memory").wait_for()
-    assert asked[0]["image_to_image"] is None
+        expect(line).to_have_text("About 14 s · decoded in tiles to fit the memory", timeout=30_000)
+    assert any(one["image_to_image"] is None and one["steps"] == 24 for one in asked)
     assert asked[-1]["image_to_image"] == {"images": ["start"], "denoising_strength": 0.75}
     studio.put_picture(str(picture))
     studio.page.get_by_role("tab", name="Resize by", exact=True).click()

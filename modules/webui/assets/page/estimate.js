@@ -35,7 +35,7 @@ const lineOf = (tab) => {
 };
 const ask = async (tab) => {
   const number = asked[tab] = (asked[tab] || 0) + 1, place = lineOf(tab), value = (key) => studio.form.value(tab, key) ?? null;
-  if (!place || place.offsetParent === null) return;
+  if (!place || studio.activeTab() !== tab) return;
   const request = requestOf(tab, value);
   const found = request.width ? await studio.ask('POST', 'page/estimate', request).catch(() => null) : null;
   if (number === asked[tab]) place.textContent = found ? sentences(found, value('mode') === 'Batch').join(' · ') : '';
