@@ -25,6 +25,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HARMLESS = (
     "AbortError",
     "Connection errored out",
+    "Unexpected error 404",  # the stream of a page that was gone before it was open
     "Method not implemented",
     "net::ERR_ABORTED",
     "Failed to fetch",

@@ -22,8 +22,10 @@ from modules.domain.job import JobState, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import CheckpointError, NotFoundError
+from modules.generation.estimate import Estimator
 from modules.generation.interrogate import Interrogator
 from modules.generation.postprocess import Postprocessor
+from modules.generation.speed import SpeedLog
 from modules.history.history import History
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import Job, JobQueue, Outcome
@@ -36,6 +38,7 @@ from modules.training.finetuning.job import TrainingJobs
 from modules.training.finetuning.opening import TrainingRoom
 
 if TYPE_CHECKING:
+    from modules.generation.models import ModelPool
     from modules.services import Services
 
 
@@ -120,6 +123,10 @@ def fake_services(root: Path) -> "Services":
         upscalers=upscalers,
         faces=faces,
         extras=Postprocessor(upscalers, faces),
+        estimator=Estimator(
+            cast("ModelPool", SimpleNamespace(runtime=runtime, in_memory=lambda _: None)),
+            SpeedLog(folders.data / "speeds.json"),
+        ),
         interrogator=Interrogator(Describers(folders.models, runtime.device), root / "interrogate"),
         jobs=jobs,
         history=history,
