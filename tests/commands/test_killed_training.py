@@ -32,7 +32,7 @@ def _words(folder: Path) -> list[str]:
     if not model.exists():
         model.symlink_to(ROOT / "models" / "Stable-diffusion" / model.name)
     words = ["train", "lora", "--data-dir", str(folder), "--data", str(subject(folder / "pictures"))]
-    words += ["--name", "fox", "--steps", "14", "--save-every", "3", "--resolution", "64", "--rank", "2"]
+    words += ["--name", "fox", "--steps", "20", "--save-every", "3", "--resolution", "64", "--rank", "2"]
     return [*words, "--no-hashing", "--device", "cpu", "--threads", "1"]
 
 
