@@ -1,23 +1,27 @@
 """Chromium, servers in processes of their own, and pages that report what went wrong in them."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+
+from tests.browser.studio_page import Studio
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90  # importing torch and gradio on a busy machine
+PATIENCE = 60_000  # milliseconds in which something must appear, on a busy machine too
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -35,15 +39,16 @@ HARMLESS = (
 )
 
 OpenPage = Callable[..., Page]
+_REPORT = pytest.StashKey[pytest.TestReport]()
 
-# a page forgets what earlier tests typed, but not across its own reloads
-_FORGET_FORMS = """
+# a page knows nothing of earlier tests, but remembers across its own reloads
+_FORGET = """
 if (!sessionStorage.getItem('opened')) {
+    localStorage.clear();
     sessionStorage.setItem('opened', 'yes');
-    const forms = Object.keys(localStorage).filter((key) => key.startsWith('studio-form:'));
-    forms.forEach((key) => localStorage.removeItem(key));
 }
 """
+_IS_OPEN = "['txt2img', 'img2img', 'inpaint'].every((tab) => window.studio?.form?.isSettled(tab))"
 
 
 def free_port() -> int:
@@ -64,12 +69,8 @@ def running_server(command: list[str], port: int, log: Path) -> Iterator[str]:
                 pytest.fail(f"the server did not start:\n{log.read_text('utf-8')[-3000:]}")
             yield address
         finally:
-            server.terminate()
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            server.kill()  # a polite end would wait for the pages that listen
+            server.wait()
 
 
 def wait_for_server(address: str, is_alive: Callable[[], bool] = lambda: True) -> bool:
@@ -99,6 +100,7 @@ def chromium() -> Iterator[Browser]:
     found = wanted or next(filter(None, map(shutil.which, NAMES)), None)
     if not found:
         pytest.skip("there is no Chromium or Chrome; install one or set STUDIO_CHROMIUM")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         yield browser
@@ -112,7 +114,7 @@ def painted_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def painted_url(painted_root: Path) -> Iterator[str]:
+def painted_server(painted_root: Path) -> Iterator[str]:
     """The page over a runner that paints 20 steps a second."""
     root, port = painted_root, free_port()
     script = str(Path(__file__).parent / "painted_server.py")
@@ -122,26 +124,86 @@ def painted_url(painted_root: Path) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture
+def painted_url(painted_server: str) -> Iterator[str]:
+    """Address of a page without a model; no job outlives the test."""
+    yield painted_server
+    deadline = time.monotonic() + START_SECONDS
+    while active := _ask("GET", f"{painted_server}/api/v1/queue")["active"]:
+        assert time.monotonic() < deadline, "jobs do not end"
+        for job in active:
+            with suppress(HTTPError):  # it has just ended by itself
+                _ask("POST", f"{painted_server}/api/v1/jobs/{job['id']}/cancel")
+        time.sleep(0.05)
+
+
+def _ask(method: str, address: str) -> dict:
+    with urlopen(Request(address, method=method), timeout=30) as answer:
+        return dict(json.load(answer))
+
+
 @pytest.fixture(scope="session")
 def profiles(chromium: Browser) -> Callable[..., BrowserContext]:
-    """Browser profiles that keep their cache between tests, one for each kind of screen."""
+    """Browser profiles that keep their cache between tests, one for each kind of screen.
+
+    Their users want nothing to move: a page that is at rest is measured, judged and photographed.
+    """
 
     @cache
     def profile(*, phone: bool, dark: bool, name: str) -> BrowserContext:
         if phone:
-            made = chromium.new_context(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
+            made = chromium.new_context(
+                viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2, reduced_motion="reduce"
+            )
         else:
-            made = chromium.new_context(viewport=DESKTOP, color_scheme="dark" if dark else "light")
-        made.set_default_timeout(30_000)
+            scheme = "dark" if dark else "light"
+            made = chromium.new_context(viewport=DESKTOP, color_scheme=scheme, reduced_motion="reduce")
+        made.set_default_timeout(PATIENCE)
         return made
 
     return profile
 
 
+@pytest.fixture(scope="session")
+def problems() -> list[str]:
+    """What pages complained of since the test began."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_to_complain_of(problems: list[str]) -> Iterator[None]:
+    """Any script error or request to another machine fails the test."""
+    problems.clear()
+    yield
+    assert [problem for problem in problems if not any(word in problem for word in HARMLESS)] == []
+
+
+def _opened(
+    context: BrowserContext, address: str, problems: list[str], *, loses_server: bool = False
+) -> Page:
+    page = context.new_page()
+    page.add_init_script(_FORGET)
+    page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    if not loses_server:  # then the browser has much to complain of
+        page.on(
+            "console",
+            lambda message: problems.append(message.text) if message.type == "error" else None,
+        )
+    page.on("request", lambda request: _note_foreign(request.url, address, problems))
+    page.goto(address)
+    page.wait_for_selector("#txt2img_prompt textarea")
+    page.wait_for_function(_IS_OPEN)
+    return page
+
+
+def _note_foreign(url: str, address: str, problems: list[str]) -> None:
+    if not url.startswith((address.split("?", maxsplit=1)[0].rstrip("/"), "data:", "blob:")):
+        problems.append(f"request to another machine: {url}")
+
+
 @pytest.fixture
-def open_page(profiles: Callable[..., BrowserContext]) -> Iterator[OpenPage]:
-    """Open pages; any script error or request to another machine fails the test."""
-    problems: list[str] = []
+def open_page(profiles: Callable[..., BrowserContext], problems: list[str]) -> Iterator[OpenPage]:
+    """Open pages that are closed when the test is over."""
     pages: list[Page] = []
 
     def opened(
@@ -150,30 +212,59 @@ def open_page(profiles: Callable[..., BrowserContext]) -> Iterator[OpenPage]:
         phone: bool = False,
         dark: bool = False,
         profile: str = "",
-        remembers: bool = False,
         loses_server: bool = False,
     ) -> Page:
-        page = profiles(phone=phone, dark=dark, name=profile).new_page()
-        if not remembers:
-            page.add_init_script(_FORGET_FORMS)
-        pages.append(page)
-        page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
-        if not loses_server:  # then the browser has much to complain of
-            page.on(
-                "console",
-                lambda message: problems.append(message.text) if message.type == "error" else None,
-            )
-        page.on("request", lambda request: _note_foreign(request.url, address, problems))
-        page.goto(address)
-        page.wait_for_selector("#txt2img_prompt textarea")
-        return page
+        context = profiles(phone=phone, dark=dark, name=profile)
+        pages.append(_opened(context, address, problems, loses_server=loses_server))
+        return pages[-1]
 
     yield opened
     for page in pages:
         page.close()
-    assert [problem for problem in problems if not any(word in problem for word in HARMLESS)] == []
 
 
-def _note_foreign(url: str, address: str, problems: list[str]) -> None:
-    if not url.startswith((address.split("?", maxsplit=1)[0].rstrip("/"), "data:", "blob:")):
-        problems.append(f"request to another machine: {url}")
+@pytest.fixture(scope="session")
+def desks() -> dict[bool, Page]:
+    """The pages that tests share: one on a desktop, one (key True) on a phone."""
+    return {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know how their test went."""
+    report = yield
+    if report.when == "call":
+        item.stash[_REPORT] = report
+    return report
+
+
+@pytest.fixture
+def desk(
+    request: pytest.FixtureRequest,
+    desks: dict[bool, Page],
+    profiles: Callable[..., BrowserContext],
+    painted_url: str,
+    problems: list[str],
+) -> Iterator[Callable[..., Studio]]:
+    """The page that is open already, its form as at the beginning; after a failure there is a new one.
+
+    Opening a page takes seconds of both cores. What belongs to the page as a whole, a test opens for itself.
+    """
+
+    def at(*, phone: bool = False) -> Studio:
+        if phone not in desks:
+            desks[phone] = _opened(profiles(phone=phone, dark=False, name="desk"), painted_url, problems)
+            return Studio(desks[phone])
+        return Studio(desks[phone]).begin_anew()
+
+    yield at
+    report = request.node.stash.get(_REPORT, None)
+    if report is None or not report.passed:
+        while desks:
+            desks.popitem()[1].close()
+
+
+@pytest.fixture
+def studio(desk: Callable[..., Studio]) -> Studio:
+    """The tab txt2img of the desktop's page."""
+    return desk()

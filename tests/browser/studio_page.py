@@ -5,9 +5,26 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
-__all__ = ["Studio"]
+__all__ = ["Studio", "box_of"]
+
+_BEGINS_ANEW = """(tab) => {
+    const sizes = { width: 512, height: 512, batch_count: 1 };
+    const begins = { prompt: '', neg_prompt: '', steps: 20, seed: -1, ...sizes };
+    const asAtFirst = Object.entries(begins).every(([key, value]) => studio.form.value(tab, key) === value);
+    return asAtFirst && studio.form.isSettled(tab);
+}"""
+
+
+def box_of(part: Locator) -> FloatRect:
+    """Where a part lies on the screen, once it is there and nothing moves it any more."""
+    expect(part).to_be_visible()
+    before, box = None, part.bounding_box()
+    while box is None or box != before:
+        part.page.evaluate("() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
+        before, box = box, part.bounding_box()
+    return box
 
 
 class Studio:
@@ -22,6 +39,21 @@ class Studio:
         self.page.get_by_role("tab", name=tab, exact=True).click()
         self.page.wait_for_selector(f"#{tab}_prompt textarea")
         return Studio(self.page, tab)
+
+    def begin_anew(self) -> "Studio":
+        """Close what is open and set the form back to what a new page shows."""
+        self.page.evaluate(
+            """() => {
+                document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
+                document.querySelectorAll(':popover-open').forEach((popover) => popover.hidePopover());
+                scrollTo(0, 0);
+            }"""
+        )
+        self.page.get_by_role("tab", name=self.tab, exact=True).click()
+        self.page.wait_for_function("(tab) => studio.form.isSettled(tab)", arg=self.tab)
+        self.page.evaluate("(tab) => studio.press(`${tab}_reset_form`)", self.tab)
+        self.page.wait_for_function(_BEGINS_ANEW, arg=self.tab)
+        return self
 
     def part(self, name: str) -> Locator:
         """A part of the tab by its id without the tab, or by its whole id with a ``#``."""
@@ -38,16 +70,23 @@ class Studio:
     def text(self, field: str = "prompt") -> str:
         return self.part(field).locator("textarea").input_value()
 
+    def expect_text(self, text: str, field: str = "prompt") -> None:
+        expect(self.part(field).locator("textarea")).to_have_value(text)
+
     def set_number(self, field: str, value: float) -> None:
         box = self.part(field).locator("input[type=number]")
         box.fill(str(value))
         box.press("Tab")
 
-    def number(self, field: str) -> float:
-        return float(self.part(field).locator("input[type=number]").input_value())
+    def expect_numbers(self, **values: float) -> None:
+        """Wait until number fields have these values."""
+        for field, value in values.items():
+            expect(self.part(field).locator("input[type=number]")).to_have_value(str(value))
 
-    def choice(self, field: str) -> str:
-        return self.part(field).locator("input").input_value()
+    def expect_choices(self, **values: str) -> None:
+        """Wait until these are chosen in lists."""
+        for field, value in values.items():
+            expect(self.part(field).locator("input")).to_have_value(value)
 
     @property
     def state(self) -> str:
@@ -59,8 +98,13 @@ class Studio:
         return self.part("gallery").locator(".stage-image").get_attribute("src") or ""
 
     @property
+    def parameters(self) -> Locator:
+        """What is said below the picture: the parameters that made it."""
+        return self.page.locator(f"#html_info_{self.tab}")
+
+    @property
     def infotext(self) -> str:
-        return self.page.locator(f"#html_info_{self.tab}").inner_text()
+        return self.parameters.inner_text()
 
     def generate(self, clicks: int = 1) -> None:
         """Press Generate and wait until the new job is shown."""
@@ -114,8 +158,7 @@ class Studio:
         """Draw with the mouse; points are parts of the picture's width and height, 0..1."""
         stage = self.part(field).locator(".canvas-stage")
         stage.scroll_into_view_if_needed()
-        box = stage.bounding_box()
-        assert box is not None
+        box = box_of(stage)
         at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
         self.page.mouse.move(*at[0])
         self.page.mouse.down()
@@ -125,10 +168,19 @@ class Studio:
 
     def put_picture(self, path: str, field: str = "image") -> None:
         place = self.part(field)
+        if place.locator(".remove").is_visible():  # what an earlier test has put here
+            place.locator(".remove").click()
+        expect(place.locator(".dropzone")).to_be_visible()
         place.locator(".dropzone input[type=file]").set_input_files(path)
         place.locator('.canvas-view[data-ready="true"]').wait_for()
         view = place.locator(".canvas-view").element_handle()
         self.page.wait_for_function("(view) => view.field.props.value.image", arg=view)  # it is uploaded
+
+    def take_brush(self, field: str = "image") -> None:
+        """The tools that draw, as they are at first."""
+        self.part(field).locator(".canvas-view").evaluate(
+            "({ field }) => { field.setTool('brush'); field.setHardness(100); }"
+        )
 
     def painted_pixels(self, field: str = "image") -> int:
         """Number of pixels of the drawing that will count as mask."""

@@ -3,21 +3,22 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.studio_page import Studio
+from tests.browser.studio_page import Studio, box_of
 
 SIZE = (200, 120)
 FIELD = "image"
 
 
 @pytest.fixture
-def inpaint(open_page: OpenPage, painted_url: str, tmp_path: Path) -> Studio:
+def inpaint(studio: Studio, tmp_path: Path) -> Studio:
     path = tmp_path / "in.png"
     Image.new("RGB", SIZE, (180, 40, 40)).save(path)
-    studio = Studio(open_page(painted_url)).open("inpaint")
-    studio.put_picture(str(path))
-    return studio
+    inpaint = studio.open("inpaint")
+    inpaint.put_picture(str(path))
+    inpaint.take_brush()
+    return inpaint
 
 
 def set_brush(studio: Studio, size: int) -> None:
@@ -65,7 +66,7 @@ def test_single_pixels_are_hit_at_the_largest_zoom_and_undone(inpaint: Studio) -
     view.press("Control+y")
     assert set(packed_mask(inpaint)) == set(wanted[:2])
     view.press("r")
-    assert field.get_by_label("Fit to view").inner_text() == "100 %"
+    expect(field.get_by_label("Fit to view")).to_have_text("100 %")
     view.press("i")
     assert len(packed_mask(inpaint)) == SIZE[0] * SIZE[1] - 2
 
@@ -73,8 +74,7 @@ def test_single_pixels_are_hit_at_the_largest_zoom_and_undone(inpaint: Studio) -
 def test_space_moves_the_picture_and_the_wheel_zooms_at_the_pointer(inpaint: Studio) -> None:
     view = inpaint.part(FIELD).locator(".canvas-view")
     view.scroll_into_view_if_needed()
-    box = view.bounding_box()
-    assert box is not None
+    box = box_of(view)
     x, y = round(box["x"] + box["width"] * 0.3), round(box["y"] + box["height"] * 0.5)
 
     def under_pointer() -> list[float]:

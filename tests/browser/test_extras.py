@@ -8,13 +8,12 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from modules.imaging.metadata import encode_image
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 
 @pytest.fixture
-def page(open_page: OpenPage, painted_url: str) -> Page:
-    return open_page(painted_url)
+def page(studio: Studio) -> Page:
+    return studio.page
 
 
 def choose(page: Page, control: str, value: str) -> None:
@@ -23,10 +22,10 @@ def choose(page: Page, control: str, value: str) -> None:
     page.get_by_role("option", name=value, exact=True).click()
 
 
-def results(page: Page) -> list[Image.Image]:
-    """Pictures in the gallery, as files."""
+def results(page: Page, count: int) -> list[Image.Image]:
+    """Pictures in the gallery, as files, once there are so many."""
     images = page.locator("#extras_gallery .results img")
-    images.first.wait_for()
+    expect(images).to_have_count(count)
     addresses = images.evaluate_all("(images) => images.map((image) => image.src)")
     return [Image.open(io.BytesIO(page.request.get(address).body())) for address in addresses]
 
@@ -68,5 +67,5 @@ def test_a_batch_leaves_out_what_is_no_picture_and_makes_copies(page: Page, tmp_
     page.locator("#extras_generate").click()
     expect(page.locator("#html_info_extras [role=alert]")).to_be_visible()
     expect(page.locator("#html_info_extras")).to_contain_text("broken")
-    sizes = [picture.size for picture in results(page)]
+    sizes = [picture.size for picture in results(page, 4)]
     assert sizes == [(512, 512)] * 4

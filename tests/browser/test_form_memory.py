@@ -1,8 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
@@ -10,29 +10,13 @@ from tests.browser.studio_page import Studio
 
 @pytest.fixture
 def studio(open_page: OpenPage, painted_url: str) -> Studio:
-    return Studio(open_page(painted_url, profile="remembers"))
-
-
-def history(studio: Studio) -> int:
-    """Number of changes that can be undone."""
-    return int(
-        studio.page.evaluate(
-            "JSON.parse(localStorage['studio-form:local:txt2img'] || '{}').past?.length || 0"
-        )
-    )
+    return Studio(open_page(painted_url))
 
 
 def wait_for_history(studio: Studio, length: int) -> None:
     studio.page.wait_for_function(
         "(length) => JSON.parse(localStorage['studio-form:local:txt2img'] || '{}').past?.length === length",
         arg=length,
-    )
-
-
-def wait_for_number(studio: Studio, field: str, value: float) -> None:
-    studio.page.wait_for_function(
-        "([id, value]) => document.querySelector(`#${id} input[type=number]`)?.value === value",
-        arg=[f"{studio.tab}_{field}", str(value)],
     )
 
 
@@ -44,20 +28,20 @@ def test_everything_can_be_undone_and_redone_also_after_a_reload(studio: Studio)
     studio.part("hr").locator("button").first.click()
     wait_for_history(studio, 3)
     studio.page.reload()
-    wait_for_number(studio, "steps", 33)
-    assert studio.text() == "a castle"
+    studio.expect_numbers(steps=33)
+    studio.expect_text("a castle")
     expect(studio.part("hr_scale")).to_be_visible()
     studio.page.keyboard.press("Control+Alt+z")
     expect(studio.part("hr_scale")).to_be_hidden()
     studio.part("undo").click()
-    wait_for_number(studio, "steps", 20)
+    studio.expect_numbers(steps=20)
     studio.part("undo").click()
-    studio.page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === ''")
+    studio.expect_text("")
     expect(studio.part("undo")).to_have_attribute("aria-disabled", "true")
     for _ in range(2):
         studio.page.keyboard.press("Control+Alt+y")
-    wait_for_number(studio, "steps", 33)
-    assert studio.text() == "a castle"
+    studio.expect_numbers(steps=33)
+    studio.expect_text("a castle")
 
 
 def test_a_form_that_is_opened_later_is_remembered_too(studio: Studio) -> None:
@@ -70,12 +54,12 @@ def test_a_form_that_is_opened_later_is_remembered_too(studio: Studio) -> None:
     studio.page.reload()
     studio.page.wait_for_selector("#txt2img_prompt textarea")
     img2img = studio.open("img2img")
-    wait_for_number(img2img, "cfg_scale", 4)
-    assert img2img.text() == "a boat"
+    img2img.expect_numbers(cfg_scale=4)
+    img2img.expect_text("a boat")
 
 
 def test_a_damaged_or_foreign_memory_is_no_obstacle(open_page: OpenPage, painted_url: str) -> None:
-    studio = Studio(open_page(painted_url, profile="remembers"))
+    studio = Studio(open_page(painted_url))
     for memory in ("{", '{"now": {"steps": "many", "sampling": "No sampler", "gone": 1, "width": 640}}'):
         studio.page.evaluate(
             """(memory) => addEventListener('pagehide', () => {
@@ -84,38 +68,46 @@ def test_a_damaged_or_foreign_memory_is_no_obstacle(open_page: OpenPage, painted
             memory,
         )
         studio.page.reload()
-        studio.page.wait_for_selector("#txt2img_prompt textarea")
-        wait_for_number(studio, "width", 512 if memory == "{" else 640)
+        studio.expect_numbers(width=512 if memory == "{" else 640)
+        studio.page.wait_for_function("window.studio?.form?.isSettled('txt2img')")
         assert studio.number("steps") == 20
         assert studio.choice("sampling") == "DPM++ 2M"
 
 
+@pytest.fixture
+def _no_defaults_stay(studio: Studio) -> Iterator[None]:
+    """Other tests of this server find the defaults that they expect, however this one ends."""
+    yield
+    studio.page.request.delete(f"{studio.page.url}api/v1/page/defaults/txt2img")
+
+
+@pytest.mark.usefixtures("_no_defaults_stay")
 def test_defaults_are_kept_for_everybody_and_forgotten_again(
     studio: Studio,
     painted_url: str,
     open_page: OpenPage,
     painted_root: Path,
-    profiles: Callable[..., BrowserContext],
 ) -> None:
     studio.write("mine alone")
     studio.set_number("steps", 31)
+    studio.page.wait_for_function("studio.form.value('txt2img', 'steps') === 31")
     menu = studio.page.locator("#page_menu")
     studio.page.locator("#page_menu_button").click()
-    menu.get_by_role("button", name="Let this form be the default").click()
-    expect(studio.page.get_by_role("status").filter(has_text="begins with")).to_be_visible()
+    with studio.page.expect_response(lambda answer: answer.request.method == "PUT"):
+        menu.get_by_role("button", name="Let this form be the default").click()
     assert '"txt2img/Sampling steps/value": 31' in (painted_root / "data" / "ui-config.json").read_text(
         "utf-8"
     )
     other = Studio(open_page(painted_url, profile="somebody else"))
-    wait_for_number(other, "steps", 31)
+    other.expect_numbers(steps=31)
     assert other.text() == ""
     other.set_number("steps", 7)
     other.page.locator("#page_menu_button").click()
     other.page.locator("#page_menu").get_by_role("button", name="Reset this form").click()
-    wait_for_number(other, "steps", 31)
+    other.expect_numbers(steps=31)
     studio.page.locator("#page_menu_button").click()
     menu.get_by_role("button", name="Forget the changed default").click()
-    wait_for_number(studio, "steps", 20)
+    studio.expect_numbers(steps=20)
 
 
 def test_the_compact_layout_is_remembered_and_all_keys_are_listed(studio: Studio) -> None:
@@ -129,7 +121,6 @@ def test_the_compact_layout_is_remembered_and_all_keys_are_listed(studio: Studio
     studio.page.keyboard.press("Escape")
     studio.page.keyboard.press("/")
     expect(studio.part("prompt").locator("textarea")).to_be_focused()
-    studio.page.evaluate("localStorage.removeItem('studio-compact')")
 
 
 def test_what_is_typed_before_the_form_has_opened_can_be_undone(studio: Studio) -> None:
@@ -141,3 +132,21 @@ def test_what_is_typed_before_the_form_has_opened_can_be_undone(studio: Studio) 
     )
     past = studio.page.wait_for_function("JSON.parse(localStorage['studio-form:local:early'] || '{}').past")
     assert past.json_value() == [{"before": {"prompt": ""}, "after": {"prompt": "a castle"}}]
+
+
+def test_what_is_remembered_is_not_lost_while_gradio_brings_it_to_the_fields(studio: Studio) -> None:
+    """Gradio brings one value after the other, and tells all values each time: at first old ones too."""
+    told = studio.page.evaluate(
+        """async () => {
+            const fields = [['prompt', 'Prompt', null, true], ['steps', 'Steps']], told = [];
+            const remembered = { now: { prompt: 'a castle', steps: 30 } };
+            localStorage['studio-form:local:late'] = JSON.stringify(remembered);
+            await studio.form.begin('late', fields, [], [null, 20]);
+            for (const values of [['', 30], ['a castle', 30], ['', 30]]) {
+                studio.form.changed('late', values);
+                told.push([studio.form.value('late', 'prompt'), studio.form.isSettled('late')]);
+            }
+            return told;
+        }"""
+    )
+    assert told == [["a castle", False], ["a castle", True], ["", True]]

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from modules.history.history import History
-from tests.browser.conftest import PHONE, OpenPage
-from tests.browser.studio_page import Studio
+from tests.browser.conftest import PHONE
+from tests.browser.studio_page import Studio, box_of
 from tests.browser.test_accessibility import serious_problems
 from tests.history.made import infotext_of, write_picture
 
@@ -77,7 +77,7 @@ def generated(page: Page, word: str) -> HistoryTab:
 
 
 @pytest.fixture
-def made(open_page: OpenPage, painted_url: str, painted_root: Path) -> Callable[..., HistoryTab]:
+def made(desk: Callable[..., Studio], painted_root: Path) -> Callable[..., HistoryTab]:
     """Puts pictures of both prompts, with a word of their own, into the history and opens it."""
 
     def make(word: str, *, phone: bool = False) -> HistoryTab:
@@ -87,15 +87,13 @@ def made(open_page: OpenPage, painted_url: str, painted_root: Path) -> Callable[
             path = write_picture(painted_root / "outputs" / f"{word}-{place}.png", text, len(word) + place)
             history.add(path, "local", text, id=f"{word}-{place}")
         history.close()
-        return HistoryTab(open_page(painted_url, phone=phone)).open()
+        return HistoryTab(desk(phone=phone).page).open()
 
     return make
 
 
-def test_two_pictures_are_found_compared_and_their_difference_applied(
-    open_page: OpenPage, painted_url: str
-) -> None:
-    history = generated(open_page(painted_url), "brambles")
+def test_two_pictures_are_found_compared_and_their_difference_applied(studio: Studio) -> None:
+    history = generated(studio.page, "brambles")
     page = history.page
     history.find("apple bramb", 2)
     history.find("brambles -green seed:5 steps<=3", 1)
@@ -112,9 +110,9 @@ def test_two_pictures_are_found_compared_and_their_difference_applied(
 
     page.get_by_role("radio", name="Slider").click()
     line = page.locator(".compare-line")
-    before = line.bounding_box()
+    before = box_of(line)
     page.locator(".compare-slider").press("ArrowRight")
-    assert line.bounding_box() != before
+    assert box_of(line)["x"] > before["x"]
     page.get_by_role("radio", name="Slider").press("ArrowRight")
     expect(page.get_by_role("radio", name="Blink")).to_be_checked()
     page.get_by_role("button", name="Show the other one").click()
@@ -122,15 +120,13 @@ def test_two_pictures_are_found_compared_and_their_difference_applied(
 
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="txt2img", exact=True).click()
-    studio = Studio(page)
     studio.write("photo of a red apple, on a table, in snow")
     studio.set_number("steps", 11)
     history.open()
     history.act("compare").click()
     page.locator("#compare_apply").click()
-    page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value.includes('rim light')")
-    assert studio.text() == "photo of a green apple, on a table, rim light, in snow"
-    assert studio.number("steps") == 4
+    studio.expect_text("photo of a green apple, on a table, rim light, in snow")
+    studio.expect_numbers(steps=4)
 
 
 def test_a_picture_is_deleted_restored_starred_tagged_and_downloaded(
@@ -185,7 +181,7 @@ def test_a_picture_is_looked_at_and_sent_to_other_tabs_with_its_lineage(
     view.get_by_role("button", name="Send to img2img").click()
     img2img = Studio(page, "img2img")
     page.locator('#img2img_image .canvas-view[data-ready="true"]').wait_for()
-    assert img2img.text() == f"{PROMPTS[1]}, hazelnuts"
+    img2img.expect_text(f"{PROMPTS[1]}, hazelnuts")
     img2img.write("the hazelnuts again")
     img2img.set_number("steps", 3)
     img2img.picture_of_new_job()
@@ -226,8 +222,7 @@ def test_the_history_fits_a_phone(made: Callable[..., HistoryTab]) -> None:
     history.find("acorns", 2)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     history.tile(PROMPTS[0]).tap()
-    box = page.locator("#history_view .view-stage").bounding_box()
-    assert box is not None
+    box = box_of(page.locator("#history_view .view-stage"))
     assert (box["x"], box["width"]) == (0, PHONE["width"])
     page.get_by_role("button", name="Close").first.tap()
     expect(page.locator("#history_view")).not_to_be_visible()

@@ -4,7 +4,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 SIZE = (200, 120)
@@ -18,10 +17,11 @@ def picture(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def inpaint(open_page: OpenPage, painted_url: str, picture: str) -> Studio:
-    studio = Studio(open_page(painted_url)).open("inpaint")
-    studio.put_picture(picture)
-    return studio
+def inpaint(studio: Studio, picture: str) -> Studio:
+    inpaint = studio.open("inpaint").begin_anew()
+    inpaint.put_picture(picture)
+    inpaint.take_brush()
+    return inpaint
 
 
 def test_brush_eraser_undo_redo_invert_and_clear(inpaint: Studio) -> None:
@@ -94,7 +94,4 @@ def test_a_file_that_is_no_picture_is_one_sentence(inpaint: Studio, tmp_path: Pa
 
 def test_the_size_can_be_taken_from_the_picture(inpaint: Studio) -> None:
     inpaint.part("detect_image_size_btn").click()
-    inpaint.page.wait_for_function(
-        "document.querySelector('#inpaint_width input[type=number]').value === '200'"
-    )
-    assert inpaint.number("height") == 120
+    inpaint.expect_numbers(width=200, height=120)

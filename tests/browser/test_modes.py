@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 SIZE = (160, 96)
@@ -22,10 +21,11 @@ def picture(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def img2img(open_page: OpenPage, painted_url: str) -> Studio:
-    studio = Studio(open_page(painted_url)).open("img2img")
-    studio.set_number("steps", 2)
-    return studio
+def img2img(studio: Studio) -> Studio:
+    img2img = studio.open("img2img").begin_anew()
+    img2img.part("settings").get_by_role("tab", name="Resize to").click()
+    img2img.set_number("steps", 2)
+    return img2img
 
 
 def started(studio: Studio, mode: str, field: str, picture: str) -> Studio:
@@ -33,10 +33,7 @@ def started(studio: Studio, mode: str, field: str, picture: str) -> Studio:
     studio.open_mode(mode)
     studio.put_picture(picture, field)
     studio.part("detect_image_size_btn").click()
-    studio.page.wait_for_function(
-        "(width) => document.querySelector('#img2img_width input[type=number]').value === width",
-        arg=str(SIZE[0]),
-    )
+    studio.expect_numbers(width=SIZE[0], height=SIZE[1])
     return studio
 
 
@@ -115,7 +112,7 @@ def test_a_batch_makes_a_job_of_each_file(img2img: Studio, tmp_path: Path) -> No
     for place in range(3):
         thumbs.nth(place).click()
         wanted = thumbs.nth(place).get_attribute("data-id")
-        img2img.part("gallery").locator(f'.stage-image[src="files/{wanted}"]').wait_for()
+        img2img.part("gallery").locator(f'.stage-image[src="files/{wanted}"]:not([aria-busy])').wait_for()
         shades.append(int(img2img.result_pixels()[0, 0, 0]))
     assert shades == [40, 120, 200]
 

@@ -1,26 +1,25 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PHONE, OpenPage
-from tests.browser.studio_page import Studio
+from tests.browser.conftest import PHONE
+from tests.browser.studio_page import Studio, box_of
 
 
 @pytest.fixture
-def studio(open_page: OpenPage, painted_url: str) -> Studio:
-    return Studio(open_page(painted_url, phone=True))
+def studio(desk: Callable[..., Studio]) -> Studio:
+    return desk(phone=True)
 
 
 def test_the_result_comes_first_and_generate_is_always_at_hand(studio: Studio) -> None:
-    generate = studio.part("generate").bounding_box()
-    gallery, prompt = studio.part("gallery").bounding_box(), studio.part("prompt").bounding_box()
-    assert generate is not None and gallery is not None and prompt is not None  # noqa: PT018
+    generate, gallery, prompt = (box_of(studio.part(name)) for name in ("generate", "gallery", "prompt"))
     assert generate["y"] + generate["height"] <= PHONE["height"]
     assert gallery["y"] < prompt["y"]
     studio.page.mouse.wheel(0, 2000)
-    studio.page.wait_for_timeout(200)
+    studio.page.wait_for_function("scrollY > 100")
     expect(studio.part("generate")).to_be_in_viewport()
 
 
@@ -44,8 +43,7 @@ def test_a_mask_is_drawn_with_a_finger(studio: Studio, tmp_path: Path) -> None:
     inpaint.put_picture(str(path))
     view = inpaint.part("image").locator(".canvas-stage")
     view.scroll_into_view_if_needed()
-    box = view.bounding_box()
-    assert box is not None
+    box = box_of(view)
     y = box["y"] + box["height"] / 2
     touch = inpaint.page.context.new_cdp_session(inpaint.page)
     xs = [box["x"] + box["width"] * part for part in (0.3, 0.4, 0.5, 0.6, 0.7)]

@@ -1,6 +1,6 @@
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 
@@ -20,9 +20,8 @@ def cases() -> list[tuple[str, tuple[int, int], list[str], str]]:
 
 
 def test_keys_change_weights_and_order(
-    open_page: OpenPage, painted_url: str, cases: list[tuple[str, tuple[int, int], list[str], str]]
+    studio: Studio, cases: list[tuple[str, tuple[int, int], list[str], str]]
 ) -> None:
-    studio = Studio(open_page(painted_url))
     area = studio.part("prompt").locator("textarea")
     for text, selection, keys, expected in cases:
         studio.write(text)
@@ -31,16 +30,11 @@ def test_keys_change_weights_and_order(
         )
         for key in keys:
             studio.page.keyboard.press(key)
-        assert studio.text() == expected
+        studio.expect_text(expected)
 
 
-def test_the_token_counter_follows_the_prompt(open_page: OpenPage, painted_url: str) -> None:
-    studio = Studio(open_page(painted_url))
+def test_the_token_counter_follows_the_prompt(studio: Studio) -> None:
     studio.write("a red apple")
-    studio.page.wait_for_function(
-        "document.querySelector('#txt2img_token_counter').textContent.trim() === '3/75'"
-    )
+    expect(studio.part("token_counter")).to_have_text("3/75")
     studio.write("apple " * 80)
-    studio.page.wait_for_function(
-        "document.querySelector('#txt2img_token_counter').textContent.trim() === '80/150'"
-    )
+    expect(studio.part("token_counter")).to_have_text("80/150")

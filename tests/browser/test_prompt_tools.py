@@ -2,16 +2,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, expect
 from safetensors.torch import save_file
 
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
-
-
-@pytest.fixture
-def studio(open_page: OpenPage, painted_url: str) -> Studio:
-    return Studio(open_page(painted_url))
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +16,15 @@ def _ink(painted_root: Path) -> None:
     save_file({"x.alpha": torch.tensor(1.0)}, folder / "ink.safetensors", {"ss_output_name": "Ink"})
 
 
-def marked(page: Page, kind: str) -> list[str]:
-    """Texts with one kind of mark below the words of the prompt."""
-    return page.locator(f"#txt2img_prompt .prompt-mirror .{kind}").all_inner_texts()
+def marked(studio: Studio, kind: str) -> Locator:
+    """What has one kind of mark below the words of the prompt."""
+    return studio.part("prompt").locator(f".prompt-mirror .{kind}")
 
 
 def test_bands_show_where_the_chunks_fall(studio: Studio) -> None:
     studio.write("a red house BREAK a blue sky")
-    studio.page.locator("#txt2img_prompt .chunk-1").wait_for()
-    assert marked(studio.page, "chunk-0") == ["a red house"]
-    assert marked(studio.page, "chunk-1") == ["a blue sky"]
+    expect(marked(studio, "chunk-0")).to_have_text(["a red house"])
+    expect(marked(studio, "chunk-1")).to_have_text(["a blue sky"])
     studio.part("token_counter").locator("button").click()
     lines = studio.page.locator(".chunk-line")
     expect(lines).to_have_count(2)
@@ -42,9 +35,8 @@ def test_bands_show_where_the_chunks_fall(studio: Studio) -> None:
 
 def test_words_in_pieces_and_unknown_tags_are_marked_and_explained(studio: Studio) -> None:
     studio.write("(a castle, xyzzyqua <lora:none:1>")
-    studio.page.locator("#txt2img_prompt .is-unknown").wait_for()
-    assert marked(studio.page, "is-unknown") == ["<lora:none:1>"]
-    assert marked(studio.page, "in-pieces") == ["xyzzyqua"]
+    expect(marked(studio, "is-unknown")).to_have_text(["<lora:none:1>"])
+    expect(marked(studio, "in-pieces")).to_have_text(["xyzzyqua"])
     counter = studio.part("token_counter").locator("button.has-warning")
     counter.click()
     notes = studio.page.locator(".prompt-notes")
@@ -55,17 +47,20 @@ def test_words_in_pieces_and_unknown_tags_are_marked_and_explained(studio: Studi
 
 def test_marks_move_with_the_words_while_somebody_types(studio: Studio) -> None:
     studio.write("xyzzyqua")
-    studio.page.locator("#txt2img_prompt .in-pieces").wait_for()
-    studio.page.route("**/api/v1/prompts/map", lambda route: route.abort())
+    expect(marked(studio, "in-pieces")).to_have_text(["xyzzyqua"])
+    studio.page.route("**/api/v1/prompts/map", lambda route: route.abort("aborted"))
     area = studio.part("prompt").locator("textarea")
     area.press("Home")
     area.press_sequentially("big ")
-    assert marked(studio.page, "in-pieces") == ["xyzzyqua"]
+    studio.expect_text("big xyzzyqua")
+    expect(marked(studio, "in-pieces")).to_have_text(["xyzzyqua"])
+    studio.page.unroute("**/api/v1/prompts/map")
 
 
 @pytest.mark.usefixtures("_ink")
 def test_names_are_completed_from_the_keyboard(studio: Studio) -> None:
     studio.page.request.get(f"{studio.page.url}api/v1/networks?kind=lora&refresh=true")
+    studio.page.evaluate("studio.forgetNames()")
     area = studio.part("prompt").locator("textarea")
     area.click()
     area.press_sequentially("a cat <lora:in")
@@ -76,8 +71,8 @@ def test_names_are_completed_from_the_keyboard(studio: Studio) -> None:
     area.press_sequentially("k")
     option.wait_for()
     area.press("Tab")
-    assert studio.text() == "a cat <lora:Ink:1>"
-    studio.page.locator("#txt2img_prompt .is-known").wait_for()
+    studio.expect_text("a cat <lora:Ink:1>")
+    expect(marked(studio, "is-known")).to_have_text(["<lora:Ink:1>"])
 
 
 def test_a_style_is_made_from_the_prompts_applied_and_deleted(studio: Studio, painted_root: Path) -> None:
@@ -97,10 +92,8 @@ def test_a_style_is_made_from_the_prompts_applied_and_deleted(studio: Studio, pa
     studio.page.get_by_role("option", name="Oil").click()
     studio.page.keyboard.press("Escape")
     studio.part("style_apply").click()
-    studio.page.wait_for_function(
-        "document.querySelector('#txt2img_prompt textarea').value.startsWith('oil painting of a cat')"
-    )
-    studio.page.on("dialog", lambda question: question.accept())
+    studio.expect_text("oil painting of a cat, thick strokes")
+    studio.page.once("dialog", lambda question: question.accept())
     studio.part("styles_edit_button").click()
     dialog.get_by_role("option", name="Oil").click()
     dialog.get_by_role("button", name="Delete").click()

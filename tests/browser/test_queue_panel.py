@@ -4,18 +4,14 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 
 @pytest.fixture
-def studio(open_page: OpenPage, painted_url: str) -> Iterator[Studio]:
-    made = Studio(open_page(painted_url))
+def studio(studio: Studio) -> Studio:
     for field, value in (("width", 64), ("height", 64), ("steps", 150), ("batch_count", 50)):
-        made.set_number(field, value)
-    yield made
-    for job in made.page.request.get(f"{made.page.url}api/v1/queue").json()["active"]:
-        made.page.request.post(f"{made.page.url}api/v1/jobs/{job['id']}/cancel")
+        studio.set_number(field, value)
+    return studio
 
 
 def queue(studio: Studio, *prompts: str) -> None:
@@ -40,8 +36,9 @@ def open_panel(studio: Studio) -> Locator:
     return studio.page.locator("#queue_panel")
 
 
-def names(panel: Locator) -> list[str]:
-    return panel.locator(".queue-line:not([data-state=done], [data-state=cancelled]) b").all_inner_texts()
+def names(panel: Locator) -> Locator:
+    """Prompts of the jobs that run or wait, in their order."""
+    return panel.locator(".queue-line:not([data-state=done], [data-state=cancelled]) b")
 
 
 def begin(studio: Studio) -> None:
@@ -55,13 +52,11 @@ def test_different_jobs_are_queued_from_one_page_seen_and_reordered(studio: Stud
     queue(studio, "second", "third")
     expect(studio.page.locator("#queue_button")).to_have_attribute("data-count", "3")
     panel = open_panel(studio)
-    expect(panel.locator(".queue-line b").nth(2)).to_have_text("third")
-    assert names(panel) == ["first", "second", "third"]
+    expect(names(panel)).to_have_text(["first", "second", "third"])
     line = panel.locator(".queue-line").nth(2)
     line.hover()
     line.get_by_role("button", name="Earlier").click()
-    expect(panel.locator(".queue-line b").nth(1)).to_have_text("third")
-    assert names(panel) == ["first", "third", "second"]
+    expect(names(panel)).to_have_text(["first", "third", "second"])
 
 
 def test_a_job_is_paused_goes_on_and_is_cancelled(studio: Studio) -> None:
@@ -86,9 +81,7 @@ def test_the_next_job_appears_in_the_gallery_when_it_begins(studio: Studio) -> N
     studio.set_number("steps", 3)
     queue(studio, "second")
     studio.part("interrupt").click()
-    studio.page.wait_for_function(
-        "document.querySelector('#html_info_txt2img').textContent.includes('second')"
-    )
+    expect(studio.parameters).to_contain_text("second")
     assert studio.part("gallery").locator(".live-root").get_attribute("data-job") != first
 
 
@@ -99,9 +92,7 @@ def test_shift_and_generate_queues_and_keeps_what_is_shown(studio: Studio) -> No
     studio.write("behind")
     with sent(studio, "behind"):
         studio.part("generate").click(modifiers=["Shift"])
-    studio.page.wait_for_function(
-        "document.querySelector('#html_info_txt2img').textContent.includes('behind')"
-    )
+    expect(studio.parameters).to_contain_text("behind")
 
 
 def test_an_older_job_is_shown_again(studio: Studio) -> None:
@@ -112,9 +103,7 @@ def test_an_older_job_is_shown_again(studio: Studio) -> None:
         studio.picture_of_new_job()
     panel = open_panel(studio)
     panel.locator(".queue-show", has_text="older").first.click()
-    studio.page.wait_for_function(
-        "document.querySelector('#html_info_txt2img').textContent.includes('older')"
-    )
+    expect(studio.parameters).to_contain_text("older")
 
 
 def test_what_cannot_be_queued_is_said_beside_its_field(studio: Studio) -> None:

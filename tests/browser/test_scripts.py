@@ -78,8 +78,8 @@ def test_a_plot_is_made_and_shown_with_its_legend(studio: Studio) -> None:
     pixels = studio.result_pixels()
     assert pixels.shape[1] == 2 * SIDE + SIDE * 3 // 4  # two columns, and the names of the rows
     assert pixels.shape[0] > 2 * SIDE  # two rows, and the names of the columns
-    assert "X Type: Steps" in studio.infotext
-    assert 'Y Values: "Euler, DDIM"' in studio.infotext
+    expect(studio.parameters).to_contain_text("X Type: Steps")
+    expect(studio.parameters).to_contain_text('Y Values: "Euler, DDIM"')
 
 
 def test_axes_swap_and_a_wrong_value_is_said_beside_the_list(studio: Studio) -> None:

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 INFOTEXT = (
@@ -14,8 +13,8 @@ INFOTEXT = (
 
 
 @pytest.fixture
-def page(open_page: OpenPage, painted_url: str) -> Page:
-    return open_page(painted_url)
+def page(studio: Studio) -> Page:
+    return studio.page
 
 
 def write_picture(path: Path, infotext: str) -> Path:
@@ -37,8 +36,8 @@ def test_png_info_shows_the_parameters_and_sends_them(page: Page, tmp_path: Path
     expect(page.locator("#html_info_pnginfo pre")).to_have_text(INFOTEXT)
     page.locator("#pnginfo_send_to_img2img").click()
     studio = Studio(page, "img2img")
-    expect(studio.part("prompt").locator("textarea")).to_have_value("a lighthouse")
-    assert (studio.number("steps"), studio.number("seed")) == (7, 77)
+    studio.expect_text("a lighthouse")
+    studio.expect_numbers(steps=7, seed=77)
     page.locator('#img2img_image .canvas-view[data-ready="true"]').wait_for()
     open_tab(page, "PNG Info")
     page.locator("#pnginfo_send_to_extras").click()

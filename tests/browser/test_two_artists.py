@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import free_port, running_server
 from tests.browser.shared_server import PEOPLE
@@ -60,8 +60,8 @@ def test_two_artists_work_side_by_side_and_a_stranger_sees_nothing(
 
     stranger = chromium.new_context().new_page()
     stranger.goto(shared_url)
-    assert stranger.url.endswith("/login")
-    assert stranger.locator("#txt2img_prompt").count() == 0
+    expect(stranger).to_have_url(f"{shared_url}/login")
+    expect(stranger.locator("#txt2img_prompt")).to_have_count(0)
     for path in (*addresses.values(), "/api/v1/jobs", "/config", "/api/v1/queue", "/openapi.json"):
         assert status(stranger, path) == 401, path
     for page in (*pages.values(), stranger):

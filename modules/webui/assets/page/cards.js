@@ -14,12 +14,9 @@ document.addEventListener('focusin', (event) => {
 
 studio.cards = {
   /** Fetch a list, from the server's memory or anew from disk. */
-  async fetch(kind, { refresh = false, checkpoint = '' } = {}) {
+  fetch(kind, { refresh = false, checkpoint = '' } = {}) {
     const query = new URLSearchParams({ kind, checkpoint, ...(refresh ? { refresh: 'true' } : {}) });
-    const found = await studio.ask('GET', `networks?${query}`);
-    lists.set(kind, found);
-    if (refresh) studio.forgetNames();
-    return found;
+    return studio.ask('GET', `networks?${query}`);
   },
   /** Put a changed card in place of the old one, wherever it is shown. */
   replace(card) {
@@ -131,8 +128,15 @@ class CardPane {
   async load(refresh) {
     const checkpoint = studio.form.value(this.tab, 'setting_sd_model_checkpoint') || '';
     if (!lists.has(this.kind)) this.say(studio.text('Looking at the folder …'));
-    const found = await studio.attempt(() => studio.cards.fetch(this.kind, { refresh, checkpoint }));
-    if (found) this.draw();
+    const looks = this.looks = (this.looks || 0) + 1, { kind } = this;
+    this.grid.setAttribute('aria-busy', 'true');
+    const found = await studio.attempt(() => studio.cards.fetch(kind, { refresh, checkpoint }));
+    if (looks !== this.looks) return;   // somebody has looked again meanwhile
+    this.grid.setAttribute('aria-busy', 'false');
+    if (!found) return;
+    lists.set(kind, found);
+    if (refresh) studio.forgetNames();
+    this.draw();
   }
 
   say(sentence) { this.note.textContent = sentence; this.note.hidden = !sentence; }

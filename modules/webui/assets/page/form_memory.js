@@ -24,8 +24,7 @@ class FormMemory {
   named(values) { return Object.fromEntries(this.keys.map((key, i) => [key, values[i] ?? (this.built?.[key] === '' ? '' : null)])); }
 
   async open() {
-    const { user } = await studio.visitor();
-    this.place = `studio-form:${user}:${this.tab}`;
+    this.place = `studio-form:${await visitorName()}:${this.tab}`;
     const defaults = await studio.ask('GET', `page/defaults/${this.tab}`).catch(() => ({ values: {} }));
     for (const key of this.keys) {
       if (Object.hasOwn(defaults.values, this.labels[key])) this.first[key] = defaults.values[this.labels[key]];
@@ -41,6 +40,7 @@ class FormMemory {
       delete wanted[key];   // touched meanwhile
       this.note();
     }
+    this.isOpen = true;
     return this.moveTo(wanted);
   }
 
@@ -108,6 +108,10 @@ class FormMemory {
   changed(seen) {
     const values = this.moved(seen);
     this.isSeen?.();
+    this.take(values);
+  }
+
+  take(values) {
     if (same(this.now, values)) return;
     this.now = values;
     document.dispatchEvent(new CustomEvent('studio-form', { detail: this.tab }));
@@ -171,6 +175,13 @@ class FormMemory {
   }
 }
 const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+/** Whose form it is; a server that does not answer is asked again, for elsewhere nothing would be found. */
+const visitorName = async () => {
+  const { user } = await studio.visitor();
+  if (user) return user;
+  await new Promise((resolve) => { setTimeout(resolve, 1000); });
+  return visitorName();
+};
 const isKept = (value) => JSON.stringify(value ?? null).length <= LARGEST_VALUE;
 
 studio.form = {
@@ -184,7 +195,12 @@ studio.form = {
     if (!form) return;
     form.changed(form.named(values));
     const shared = Object.fromEntries(Object.entries(form.now).filter(([key]) => key.startsWith('setting_')));   // above the tabs
-    forms.forEach((other) => other.changed({ ...other.now, ...shared }));
+    forms.forEach((other) => { if (other !== form) other.take({ ...other.now, ...shared }); });
+  },
+  /** Whether a form shows what it remembers; for scripts of extensions, and for tests. */
+  isSettled(tab) {
+    const form = forms.get(tab);
+    return Boolean(form?.isOpen) && [...form.moving.values()].every(({ until }) => Date.now() > until);
   },
   /** Ask for the values of a form; they come to `changed`. */
   look(tab = studio.activeTab()) { studio.press(`${tab}_look`); },
