@@ -407,13 +407,14 @@ def suite_parts(*, checked_apart: bool, browser: bool) -> list[list[str]]:
     """Arguments of the calls of pytest that together run the whole suite.
 
     A worker for each core and one for what waits, so none needs threads of its own. Browser tests stay among
-    themselves, two at a time: what they wait for keeps both cores busy. Each call collects its folders only.
+    themselves, two at a time: what they wait for keeps both cores busy; each worker has one server of a kind,
+    whichever tests it takes from the other. Each call collects its folders only.
     """
     cores = min(os.cpu_count() or 1, 8)
     first = ["-n", str(cores + 1), "--dist", "worksteal", "--ignore=tests/browser"]
     if checked_apart:
         first.append("--ignore=tests/architecture")
-    last = ["-n", str(min(cores, 2)), "--dist", "loadfile", "tests/browser"]
+    last = ["-n", str(min(cores, 2)), "--dist", "worksteal", "tests/browser"]
     return [first, last] if browser else [first]
 
 

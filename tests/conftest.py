@@ -34,14 +34,21 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test of a folder that needs one its mark, so that no file can forget it.
+    """Give every test of a folder that needs some its marks, so that no file can forget them.
 
+    What runs processes of its own gets a second try, which pytest's summary tells (see CONTRIBUTING.md).
     Browser tests come last: Playwright's synchronous interface keeps an event loop running in the main
     thread, in which no other test could start one.
     """
-    marks = {TESTS / "browser": pytest.mark.browser, TESTS / "golden": pytest.mark.golden}
+    second_try = pytest.mark.flaky(reruns=1)
+    marks = {
+        TESTS / "browser": (pytest.mark.browser, second_try),
+        TESTS / "acceptance": (second_try,),
+        TESTS / "golden": (pytest.mark.golden,),
+    }
     for item in items:
-        for folder, mark in marks.items():
+        for folder, of_folder in marks.items():
             if folder in item.path.parents:
-                item.add_marker(mark)
+                for mark in of_folder:
+                    item.add_marker(mark)
     items.sort(key=lambda item: TESTS / "browser" in item.path.parents)

@@ -73,7 +73,7 @@ def pytest_configure() -> None:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     found = _NAME.match(report.location[2])
-    if found is None or "acceptance" not in report.nodeid:
+    if found is None or "acceptance" not in report.nodeid or str(report.outcome) == "rerun":
         return
     if report.when == "call" or report.failed:
         measured = dict(report.user_properties).get("measured", "")

@@ -3,25 +3,23 @@
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
+from tests.browser.processes import START_SECONDS, free_port, running_server
 from tests.browser.studio_page import Studio
+from tests.browser.whole_product import Product, put_models, running_product
 
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 90  # importing torch and gradio on a busy machine
-PATIENCE = 60_000  # milliseconds in which something must appear, on a busy machine too
+PATIENCE = 120_000  # milliseconds in which something must appear, on a busy machine too
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -49,48 +47,6 @@ if (!sessionStorage.getItem('opened')) {
 }
 """
 _IS_OPEN = "['txt2img', 'img2img', 'inpaint'].every((tab) => window.studio?.form?.isSettled(tab))"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running_server(command: list[str], port: int, log: Path) -> Iterator[str]:
-    """A server as a process of its own, ready to answer, killed at the end."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            if not wait_for_server(f"{address}/", lambda: server.poll() is None):
-                pytest.fail(f"the server did not start:\n{log.read_text('utf-8')[-3000:]}")
-            yield address
-        finally:
-            server.kill()  # a polite end would wait for the pages that listen
-            server.wait()
-
-
-def wait_for_server(address: str, is_alive: Callable[[], bool] = lambda: True) -> bool:
-    """Whether a server answers before it dies or the time is over."""
-    deadline = time.monotonic() + START_SECONDS
-    while not _answers(address):
-        if not is_alive() or time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urlopen(address, timeout=5):
-            return True
-    except URLError as error:
-        return getattr(error, "code", None) is not None  # refused, but by a server that is up
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="session")
@@ -143,6 +99,15 @@ def _ask(method: str, address: str) -> dict:
 
 
 @pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The program itself with the embedded model and a damaged file."""
+    root = tmp_path_factory.mktemp("product")
+    put_models(root)
+    with running_product(root) as product:
+        yield product
+
+
+@pytest.fixture(scope="session")
 def profiles(chromium: Browser) -> Callable[..., BrowserContext]:
     """Browser profiles that keep their cache between tests, one for each kind of screen.
 
@@ -156,8 +121,9 @@ def profiles(chromium: Browser) -> Callable[..., BrowserContext]:
                 viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2, reduced_motion="reduce"
             )
         else:
-            scheme = "dark" if dark else "light"
-            made = chromium.new_context(viewport=DESKTOP, color_scheme=scheme, reduced_motion="reduce")
+            made = chromium.new_context(
+                viewport=DESKTOP, color_scheme="dark" if dark else "light", reduced_motion="reduce"
+            )
         made.set_default_timeout(PATIENCE)
         return made
 
@@ -223,12 +189,6 @@ def open_page(profiles: Callable[..., BrowserContext], problems: list[str]) -> I
         page.close()
 
 
-@pytest.fixture(scope="session")
-def desks() -> dict[bool, Page]:
-    """The pages that tests share: one on a desktop, one (key True) on a phone."""
-    return {}
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let fixtures know how their test went."""
@@ -238,33 +198,58 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(scope="session")
+def _desks() -> dict[tuple[object, ...], Page]:
+    """The pages that tests share."""
+    return {}
+
+
 @pytest.fixture
-def desk(
+def shared_page(
     request: pytest.FixtureRequest,
-    desks: dict[bool, Page],
+    _desks: dict[tuple[object, ...], Page],
     profiles: Callable[..., BrowserContext],
-    painted_url: str,
     problems: list[str],
 ) -> Iterator[Callable[..., Studio]]:
-    """The page that is open already, its form as at the beginning; after a failure there is a new one.
+    """Use a page that is open already, its form as at the beginning; after a failure all are opened anew.
 
-    Opening a page takes seconds of both cores. What belongs to the page as a whole, a test opens for itself.
+    Opening a page takes seconds of both cores. What changes a page as a whole has to open its own.
     """
 
-    def at(*, phone: bool = False) -> Studio:
-        if phone not in desks:
-            desks[phone] = _opened(profiles(phone=phone, dark=False, name="desk"), painted_url, problems)
-            return Studio(desks[phone])
-        return Studio(desks[phone]).begin_anew()
+    def shared(address: str, *, name: str, phone: bool = False, dark: bool = False) -> Studio:
+        kind = (name, phone, dark)
+        if kind in _desks:
+            return Studio(_desks[kind]).begin_anew()
+        _desks[kind] = _opened(profiles(phone=phone, dark=dark, name=name), address, problems)
+        return Studio(_desks[kind])
 
-    yield at
+    yield shared
     report = request.node.stash.get(_REPORT, None)
     if report is None or not report.passed:
-        while desks:
-            desks.popitem()[1].close()
+        while _desks:
+            _desks.popitem()[1].close()
+
+
+@pytest.fixture
+def desk(shared_page: Callable[..., Studio], painted_url: str) -> Callable[..., Studio]:
+    """The shared page without a model, on a desktop or a phone."""
+    return partial(shared_page, painted_url, name="desk")
 
 
 @pytest.fixture
 def studio(desk: Callable[..., Studio]) -> Studio:
-    """The tab txt2img of the desktop's page."""
+    """The tab txt2img of the shared page on a desktop."""
     return desk()
+
+
+@pytest.fixture
+def open_studio(
+    shared_page: Callable[..., Studio], product: Product, profiles: Callable[..., BrowserContext]
+) -> Callable[..., Studio]:
+    """The shared page of the program itself, for the person who started it."""
+
+    def opened(*, phone: bool = False, dark: bool = False) -> Studio:
+        product.admit(profiles(phone=phone, dark=dark, name="product"))
+        return shared_page(product.address, name="product", phone=phone, dark=dark)
+
+    return opened

@@ -9,12 +9,16 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 
 __all__ = ["Studio", "box_of"]
 
-_BEGINS_ANEW = """(tab) => {
-    const sizes = { width: 512, height: 512, batch_count: 1 };
-    const begins = { prompt: '', neg_prompt: '', steps: 20, seed: -1, ...sizes };
-    const asAtFirst = Object.entries(begins).every(([key, value]) => studio.form.value(tab, key) === value);
-    return asAtFirst && studio.form.isSettled(tab);
-}"""
+_RESET = """(tab) => new Promise((resolve) => {
+    const { reset } = studio.form;
+    studio.form.reset = (of) => {
+        studio.form.reset = reset;
+        resolve();
+        return reset(of);
+    };
+    studio.press(`${tab}_reset_form`);
+})"""
+_IS_SETTLED = "(tab) => studio.form.isSettled(tab)"
 
 
 def box_of(part: Locator) -> FloatRect:
@@ -49,10 +53,11 @@ class Studio:
                 scrollTo(0, 0);
             }"""
         )
-        self.page.get_by_role("tab", name=self.tab, exact=True).click()
-        self.page.wait_for_function("(tab) => studio.form.isSettled(tab)", arg=self.tab)
-        self.page.evaluate("(tab) => studio.press(`${tab}_reset_form`)", self.tab)
-        self.page.wait_for_function(_BEGINS_ANEW, arg=self.tab)
+        tabs = self.page.locator("#tabs > .tab-wrapper")
+        tabs.get_by_role("tab", name=self.tab, exact=True).click()
+        self.page.wait_for_function(_IS_SETTLED, arg=self.tab)
+        self.page.evaluate(_RESET, self.tab)
+        self.page.wait_for_function(_IS_SETTLED, arg=self.tab)
         return self
 
     def part(self, name: str) -> Locator:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ROOT, START_SECONDS, OpenPage, free_port, wait_for_server
+from tests.browser.conftest import OpenPage
+from tests.browser.processes import ROOT, START_SECONDS, free_port, wait_for_server
 from tests.browser.studio_page import Studio
 
 PROMPT = "kept while the server is away"

@@ -1,7 +1,5 @@
 """A new user drops files of all families into the models folder, refreshes, and makes a picture with each."""
 
-import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,37 +7,30 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from modules.imaging.metadata import read_infotext
-from tests.browser.conftest import OpenPage, free_port, running_server
+from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
-from tests.browser.test_product import redeemed
+from tests.browser.whole_product import Product, running_product
 from tests.checkpoints.random_checkpoint import write_random_checkpoint
 
 FAMILIES = ("sd1", "sd2", "sdxl")
 
 
-@pytest.fixture(scope="module")
-def empty_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Path]]:
-    """Address, one-time link and root folder of a studio that has no checkpoint."""
-    root, port = tmp_path_factory.mktemp("new"), free_port()
-    command = [sys.executable, "webui.py", "--data-dir", str(root), "--port", str(port), "--no-browser"]
-    log = root / "log"
-    with running_server(command, port, log) as address:
-        link = re.search(r"http://\S+/login\?\S+", log.read_text("utf-8"))
-        assert link, log.read_text("utf-8")
-        yield address, link.group(), root
+@pytest.fixture
+def empty_studio(tmp_path: Path) -> Iterator[Product]:
+    """A studio that has no checkpoint."""
+    with running_product(tmp_path) as product:
+        yield product
 
 
 def test_a_picture_with_each_family_that_was_dropped_in(
-    empty_studio: tuple[str, str, Path], profiles: Callable[..., BrowserContext], open_page: OpenPage
+    empty_studio: Product, profiles: Callable[..., BrowserContext], open_page: OpenPage
 ) -> None:
-    address, link, root = empty_studio
-    context = profiles(phone=False, dark=False, name="families")
-    context.add_cookies(
-        [{"name": name, "value": found.value, "url": address} for name, found in redeemed(link).items()]
-    )
-    studio = Studio(open_page(address, profile="families"))
+    empty_studio.admit(profiles(phone=False, dark=False, name="families"))
+    studio = Studio(open_page(empty_studio.address, profile="families"))
     for family in FAMILIES:
-        write_random_checkpoint(root / "models" / "Stable-diffusion" / f"{family}.safetensors", family)
+        write_random_checkpoint(
+            empty_studio.root / "models" / "Stable-diffusion" / f"{family}.safetensors", family
+        )
     studio.page.locator("#refresh_sd_model_checkpoint").click()
     chooser = studio.page.locator("#setting_sd_model_checkpoint input")
     for name, value in (("width", 64), ("height", 64), ("steps", 2), ("seed", 1)):

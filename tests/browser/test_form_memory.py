@@ -9,7 +9,8 @@ from tests.browser.studio_page import Studio
 
 
 @pytest.fixture
-def studio(open_page: OpenPage, painted_url: str) -> Studio:
+def own(open_page: OpenPage, painted_url: str) -> Studio:
+    """A page without a past."""
     return Studio(open_page(painted_url))
 
 
@@ -20,7 +21,8 @@ def wait_for_history(studio: Studio, length: int) -> None:
     )
 
 
-def test_everything_can_be_undone_and_redone_also_after_a_reload(studio: Studio) -> None:
+def test_everything_can_be_undone_and_redone_also_after_a_reload(own: Studio) -> None:
+    studio = own
     studio.write("a castle")
     wait_for_history(studio, 1)
     studio.set_number("steps", 33)
@@ -58,8 +60,7 @@ def test_a_form_that_is_opened_later_is_remembered_too(studio: Studio) -> None:
     img2img.expect_text("a boat")
 
 
-def test_a_damaged_or_foreign_memory_is_no_obstacle(open_page: OpenPage, painted_url: str) -> None:
-    studio = Studio(open_page(painted_url))
+def test_a_damaged_or_foreign_memory_is_no_obstacle(studio: Studio) -> None:
     for memory in ("{", '{"now": {"steps": "many", "sampling": "No sampler", "gone": 1, "width": 640}}'):
         studio.page.evaluate(
             """(memory) => addEventListener('pagehide', () => {
@@ -70,24 +71,22 @@ def test_a_damaged_or_foreign_memory_is_no_obstacle(open_page: OpenPage, painted
         studio.page.reload()
         studio.expect_numbers(width=512 if memory == "{" else 640)
         studio.page.wait_for_function("window.studio?.form?.isSettled('txt2img')")
-        assert studio.number("steps") == 20
-        assert studio.choice("sampling") == "DPM++ 2M"
+        studio.expect_numbers(steps=20)
+        studio.expect_choices(sampling="DPM++ 2M")
 
 
 @pytest.fixture
-def _no_defaults_stay(studio: Studio) -> Iterator[None]:
+def _no_defaults_stay(own: Studio) -> Iterator[None]:
     """Other tests of this server find the defaults that they expect, however this one ends."""
     yield
-    studio.page.request.delete(f"{studio.page.url}api/v1/page/defaults/txt2img")
+    own.page.request.delete(f"{own.page.url}api/v1/page/defaults/txt2img")
 
 
 @pytest.mark.usefixtures("_no_defaults_stay")
 def test_defaults_are_kept_for_everybody_and_forgotten_again(
-    studio: Studio,
-    painted_url: str,
-    open_page: OpenPage,
-    painted_root: Path,
+    own: Studio, painted_url: str, open_page: OpenPage, painted_root: Path
 ) -> None:
+    studio = own
     studio.write("mine alone")
     studio.set_number("steps", 31)
     studio.page.wait_for_function("studio.form.value('txt2img', 'steps') === 31")
@@ -121,6 +120,9 @@ def test_the_compact_layout_is_remembered_and_all_keys_are_listed(studio: Studio
     studio.page.keyboard.press("Escape")
     studio.page.keyboard.press("/")
     expect(studio.part("prompt").locator("textarea")).to_be_focused()
+    studio.page.locator("#page_menu_button").click()
+    studio.page.get_by_label("Compact layout").uncheck()
+    expect(studio.page.locator("body.compact")).to_have_count(0)
 
 
 def test_what_is_typed_before_the_form_has_opened_can_be_undone(studio: Studio) -> None:

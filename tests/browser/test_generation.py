@@ -168,10 +168,13 @@ def test_parameters_are_pasted_and_dropped(studio: Studio, tmp_path: Path) -> No
     studio.expect_numbers(seed=123)
 
 
-def test_a_page_in_dark_stays_dark(open_page: OpenPage, painted_url: str) -> None:
-    studio = Studio(open_page(painted_url))
+def test_a_page_in_dark_stays_dark(studio: Studio) -> None:
+    dark = studio.page.locator("body.dark")
+    expect(dark).to_have_count(0)
     studio.page.click("#theme_switch")
-    assert studio.page.evaluate("document.body.classList.contains('dark')")
+    expect(dark).to_have_count(1)
     studio.page.reload()
-    studio.page.wait_for_selector("#txt2img_prompt textarea")
-    studio.page.wait_for_function("document.body.classList.contains('dark')")
+    expect(studio.part("prompt")).to_be_visible()
+    expect(dark).to_have_count(1)
+    studio.page.click("#theme_switch")
+    expect(dark).to_have_count(0)

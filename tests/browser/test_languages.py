@@ -1,12 +1,10 @@
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 
-def test_the_page_speaks_chinese_and_english_again(open_page: OpenPage, painted_url: str) -> None:
-    page = open_page(painted_url)
-    studio = Studio(page)
+def test_the_page_speaks_chinese_and_english_again(studio: Studio) -> None:
+    page = studio.page
     studio.write("Generate")
     page.locator("#language").select_option("zh-Hans")
     expect(studio.part("generate")).to_have_text("生成")

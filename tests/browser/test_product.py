@@ -6,13 +6,8 @@
 import io
 import os
 import re
-import shutil
-import sys
-from collections.abc import Callable, Iterator
-from http.cookies import SimpleCookie
+from collections.abc import Callable
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, build_opener
 
 import numpy as np
 import pytest
@@ -20,61 +15,12 @@ from PIL import Image, ImageFilter
 from playwright.sync_api import BrowserContext, Page, expect
 
 from modules.imaging.metadata import read_infotext
-from tests.browser.conftest import ROOT, OpenPage, free_port, running_server
+from tests.browser.processes import ROOT
 from tests.browser.studio_page import Studio
+from tests.browser.whole_product import Product
 
-EMBEDDED = ROOT / "models" / "Stable-diffusion" / "embedded.safetensors"
 PROMPT = "a red apple"
 BLUR_REACH = 10  # pixels over which the default mask blur of 4 fades
-
-
-class _Stay(HTTPRedirectHandler):
-    def redirect_request(self, *args: object, **named: object) -> None:
-        return None
-
-
-def redeemed(link: str) -> SimpleCookie:
-    """Use the one-time link up for the session's cookie."""
-    opener = build_opener(_Stay)
-    opener.addheaders = [("Accept", "text/html")]
-    with pytest.raises(HTTPError) as redirect:  # one that is not followed arrives as an error
-        opener.open(link, timeout=30)
-    redirect.value.close()
-    return SimpleCookie("; ".join(redirect.value.headers.get_all("Set-Cookie") or []))
-
-
-@pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, SimpleCookie, Path]]:
-    """Address, session and root folder of a running studio with the embedded model and a damaged file."""
-    root, port = tmp_path_factory.mktemp("studio"), free_port()
-    models = root / "models" / "Stable-diffusion"
-    models.mkdir(parents=True)
-    for file in (EMBEDDED, EMBEDDED.with_suffix(".json")):
-        shutil.copyfile(file, models / file.name)
-    (models / "zz-damaged.safetensors").write_bytes(b"no checkpoint at all")
-    command = [sys.executable, "webui.py", "--data-dir", str(root), "--port", str(port), "--no-browser"]
-    log = root / "log"
-    with running_server(command, port, log) as address:
-        link = re.search(r"http://\S+/login\?\S+", log.read_text("utf-8"))
-        assert link, log.read_text("utf-8")
-        yield address, redeemed(link.group()), root
-
-
-@pytest.fixture
-def open_studio(
-    product: tuple[str, SimpleCookie, Path], profiles: Callable[..., BrowserContext], open_page: OpenPage
-) -> Callable[..., Studio]:
-    """Open the product as the person who started it."""
-    address, cookies, _ = product
-
-    def opened(*, phone: bool = False, dark: bool = False) -> Studio:
-        context = profiles(phone=phone, dark=dark, name="product")
-        context.add_cookies(
-            [{"name": name, "value": found.value, "url": address} for name, found in cookies.items()]
-        )
-        return Studio(open_page(address, phone=phone, dark=dark, profile="product"))
-
-    return opened
 
 
 @pytest.fixture
@@ -103,7 +49,7 @@ def pixels(data: bytes) -> np.ndarray:
 def test_a_prompt_becomes_a_picture_whose_file_makes_it_again(
     open_studio: Callable[..., Studio],
     keep_screenshot: Callable[[Page, str], None],
-    product: tuple[str, SimpleCookie, Path],
+    product: Product,
     tmp_path: Path,
 ) -> None:
     studio = open_studio()
@@ -116,7 +62,7 @@ def test_a_prompt_becomes_a_picture_whose_file_makes_it_again(
     first = content(studio)
     infotext, _ = read_infotext(first)
     assert infotext == studio.infotext
-    assert [path.read_bytes() for path in (product[2] / "outputs").rglob("*.png")].count(first) == 1
+    assert [path.read_bytes() for path in (product.root / "outputs").rglob("*.png")].count(first) == 1
 
     file = tmp_path / "dropped.png"
     file.write_bytes(first)
@@ -191,10 +137,10 @@ def test_the_phone_makes_a_picture(
 
 
 def test_a_stranger_gets_neither_page_nor_picture(
-    product: tuple[str, SimpleCookie, Path], profiles: Callable[..., BrowserContext]
+    product: Product, profiles: Callable[..., BrowserContext]
 ) -> None:
     stranger = profiles(phone=False, dark=False, name="stranger").new_page()
-    stranger.goto(product[0])
+    stranger.goto(product.address)
     expect(stranger).to_have_url(re.compile("/login"))
     expect(stranger.locator("#txt2img_prompt")).to_have_count(0)
     stranger.close()

@@ -1,46 +1,19 @@
 """The script row in a browser, over the whole product: a plot is asked for, made, shown with its legend."""
 
 import re
-import shutil
-import sys
-from collections.abc import Callable, Iterator
-from http.cookies import SimpleCookie
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, expect
+from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import OpenPage, free_port, running_server
 from tests.browser.studio_page import Studio
-from tests.browser.test_product import EMBEDDED, redeemed
 
 SIDE = 64  # pixels of a cell: what is looked at is the plot, not the pictures
 
 
-@pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, SimpleCookie]]:
-    """Address and session of a running studio with the embedded model."""
-    root, port = tmp_path_factory.mktemp("studio"), free_port()
-    models = root / "models" / "Stable-diffusion"
-    models.mkdir(parents=True)
-    for file in (EMBEDDED, EMBEDDED.with_suffix(".json")):
-        shutil.copyfile(file, models / file.name)
-    command = [sys.executable, "webui.py", "--data-dir", str(root), "--port", str(port), "--no-browser"]
-    with running_server(command, port, root / "log") as address:
-        link = re.search(r"http://\S+/login\?\S+", Path(root / "log").read_text("utf-8"))
-        assert link
-        yield address, redeemed(link.group())
-
-
 @pytest.fixture
-def studio(
-    product: tuple[str, SimpleCookie], profiles: Callable[..., BrowserContext], open_page: OpenPage
-) -> Studio:
-    address, cookies = product
-    profiles(phone=False, dark=False, name="scripts").add_cookies(
-        [{"name": name, "value": found.value, "url": address} for name, found in cookies.items()]
-    )
-    return Studio(open_page(address, profile="scripts"))
+def studio(open_studio: Callable[..., Studio]) -> Studio:
+    return open_studio()
 
 
 def choose_script(studio: Studio, title: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio
 
 INFOTEXT = (
@@ -90,8 +91,9 @@ def test_a_wrong_value_is_told_beside_its_setting(page: Page) -> None:
     expect(row.locator(".field-error")).to_have_count(0)
 
 
-def test_a_finished_job_is_told_where_nobody_looks(page: Page) -> None:
-    studio = Studio(page)
+def test_a_finished_job_is_told_where_nobody_looks(open_page: OpenPage, painted_url: str) -> None:
+    studio = Studio(open_page(painted_url))
+    studio.set_number("steps", 4)
     studio.page.evaluate(
         """() => {
             window.told = [];

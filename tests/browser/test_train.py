@@ -1,12 +1,13 @@
 """The tab Train as a person uses it; the training itself is proved without a browser."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.studio_page import Studio
 
 
 def _open(page: Page, *, phone: bool) -> None:
@@ -20,9 +21,9 @@ def _open(page: Page, *, phone: bool) -> None:
 
 @pytest.mark.parametrize("phone", [False, True])
 def test_pictures_are_captioned_and_a_refusal_is_said(
-    open_page: OpenPage, painted_url: str, tmp_path: Path, *, phone: bool
+    desk: Callable[..., Studio], tmp_path: Path, *, phone: bool
 ) -> None:
-    page: Page = open_page(painted_url, phone=phone)
+    page = desk(phone=phone).page
     _open(page, phone=phone)
     root = page.locator(".train-root")
     expect(root.locator("[name=preset] option").first).to_be_attached()

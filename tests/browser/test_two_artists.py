@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import free_port, running_server
+from tests.browser.processes import free_port, running_server
 from tests.browser.shared_server import PEOPLE
 from tests.browser.studio_page import Studio
 
