@@ -15,7 +15,7 @@ import pytest
 __all__ = ["ROOT", "START_SECONDS", "free_port", "running_server", "wait_for_server"]
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 180  # importing torch and gradio on a busy machine
+START_SECONDS = 240  # importing torch and gradio on a busy machine
 
 
 def free_port() -> int:

@@ -52,7 +52,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_a_lost_server_is_told_and_found_again(server: Server, open_page: OpenPage) -> None:
     studio = Studio(open_page(server.address, loses_server=True))
     studio.set_number("steps", 150)
-    studio.set_number("batch_count", 10)
+    studio.set_number("batch_count", 50)
     studio.write(PROMPT)
     studio.generate()
     studio.wait_until("running")

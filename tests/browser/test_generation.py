@@ -7,6 +7,8 @@ from playwright.sync_api import Request, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.studio_page import Studio, box_of
 
+NOT_THE_FIRST = re.compile(r"Picture ([2-9]|\d\d) of 50")
+
 
 @pytest.fixture
 def studio(studio: Studio) -> Studio:
@@ -19,14 +21,12 @@ def test_the_picture_forms_in_place(studio: Studio) -> None:
     stage = studio.part("gallery").locator(".stage")
     before = box_of(stage)
     studio.write("a red apple in place")
-    studio.set_number("steps", 150)
+    studio.set_number("steps", 100)
     studio.record_previews()
     studio.page.keyboard.press("Control+Enter")
-    studio.page.wait_for_function("window.seenPreviews.size >= 5")
-    assert stage.bounding_box() == before
-    studio.part("skip").click()  # the painter keeps a picture as far as it is
     expect(studio.parameters).to_contain_text("a red apple in place")
     studio.wait_for_picture()
+    assert studio.recorded_previews() >= 4
     assert stage.bounding_box() == before
 
 
@@ -43,11 +43,11 @@ def test_escape_stops_and_keeps_what_is_finished(studio: Studio) -> None:
 
 def test_skip_goes_on_with_the_next_picture(studio: Studio) -> None:
     studio.set_number("steps", 150)
-    studio.set_number("batch_count", 3)
+    studio.set_number("batch_count", 50)  # lasts as long as the slowest machine needs to look
     studio.generate()
     studio.wait_until("running")
     studio.part("skip").click()
-    studio.part("gallery").locator(".live-text", has_text=re.compile("picture [23] of 3")).wait_for()
+    expect(studio.part("gallery").locator(".live-text")).to_contain_text(NOT_THE_FIRST)
     studio.part("interrupt").click()
     studio.wait_until("done")
 
@@ -72,7 +72,7 @@ def test_a_reload_and_a_second_page_find_the_running_job(
 
 def test_ctrl_enter_while_running_starts_anew(studio: Studio) -> None:
     studio.set_number("steps", 150)
-    studio.set_number("batch_count", 20)
+    studio.set_number("batch_count", 50)
     studio.write("first")
     studio.generate()
     studio.wait_until("running")

@@ -46,7 +46,7 @@ def test_pictures_are_saved_packed_and_made_larger(studio: Studio) -> None:
 
 def test_a_job_is_paused_and_goes_on(studio: Studio) -> None:
     studio.set_number("steps", 150)
-    studio.set_number("batch_count", 10)
+    studio.set_number("batch_count", 50)
     studio.generate()
     studio.wait_until("running")
     studio.part("pause").click()
@@ -70,9 +70,9 @@ def test_generate_forever_goes_on_until_it_is_interrupted(studio: Studio) -> Non
             arg=jobs,
         )
         jobs.append(str(studio.part("gallery").locator(".live-root").get_attribute("data-job")))
-    studio.set_number("steps", 100)
-    studio.set_number("batch_count", 20)
-    expect(studio.part("gallery").locator(".live-text")).to_contain_text("of 20")
+    studio.set_number("steps", 150)
+    studio.set_number("batch_count", 50)
+    expect(studio.part("gallery").locator(".live-text")).to_contain_text("of 50")
     studio.part("interrupt").click()
     expect(studio.part("#txt2img_page:not([data-forever])")).to_be_visible()
     studio.wait_until("done")
