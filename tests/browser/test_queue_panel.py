@@ -38,7 +38,7 @@ def open_panel(studio: Studio) -> Locator:
 
 def names(panel: Locator) -> Locator:
     """Prompts of the jobs that run or wait, in their order."""
-    return panel.locator(".queue-line:not([data-state=done], [data-state=cancelled]) b")
+    return panel.locator(".queue-line:not([data-state=done], [data-state=failed], [data-state=cancelled]) b")
 
 
 def begin(studio: Studio) -> None:
