@@ -9,14 +9,14 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 
 __all__ = ["Studio", "box_of"]
 
-_RESET = """(tab) => new Promise((resolve) => {
-    const { reset } = studio.form;
-    studio.form.reset = (of) => {
-        studio.form.reset = reset;
-        resolve();
-        return reset(of);
+_NEXT = """([tab, name, button]) => new Promise((resolve) => {
+    const act = studio.form[name];
+    studio.form[name] = (of, ...values) => {
+        const answer = act(of, ...values);
+        if (of === tab) { studio.form[name] = act; resolve(); }
+        return answer;
     };
-    studio.press(`${tab}_reset_form`);
+    studio.press(`${tab}_${button}`);
 })"""
 _IS_SETTLED = "(tab) => studio.form.isSettled(tab)"
 
@@ -56,7 +56,8 @@ class Studio:
         tabs = self.page.locator("#tabs > .tab-wrapper")
         tabs.get_by_role("tab", name=self.tab, exact=True).click()
         self.page.wait_for_function(_IS_SETTLED, arg=self.tab)
-        self.page.evaluate(_RESET, self.tab)
+        for name, button in (("changed", "look"), ("changed", "look"), ("reset", "reset_form")):
+            self.page.evaluate(_NEXT, [self.tab, name, button])
         self.page.wait_for_function(_IS_SETTLED, arg=self.tab)
         return self
 
@@ -82,6 +83,9 @@ class Studio:
         box = self.part(field).locator("input[type=number]")
         box.fill(str(value))
         box.press("Tab")
+
+    def number(self, field: str) -> float:
+        return float(self.part(field).locator("input[type=number]").input_value())
 
     def expect_numbers(self, **values: float) -> None:
         """Wait until number fields have these values."""

@@ -140,10 +140,10 @@ def test_what_is_remembered_is_not_lost_while_gradio_brings_it_to_the_fields(stu
     """Gradio brings one value after the other, and tells all values each time: at first old ones too."""
     told = studio.page.evaluate(
         """async () => {
-            const fields = [['prompt', 'Prompt', null, true], ['steps', 'Steps']], told = [];
+            const fields = [['prompt', 'Prompt', null, ''], ['steps', 'Steps', null, 20]], told = [];
             const remembered = { now: { prompt: 'a castle', steps: 30 } };
             localStorage['studio-form:local:late'] = JSON.stringify(remembered);
-            await studio.form.begin('late', fields, [], [null, 20]);
+            await studio.form.begin('late', fields, []);
             for (const values of [['', 30], ['a castle', 30], ['', 30]]) {
                 studio.form.changed('late', values);
                 told.push([studio.form.value('late', 'prompt'), studio.form.isSettled('late')]);
