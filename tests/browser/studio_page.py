@@ -55,6 +55,7 @@ class Studio:
         )
         tabs = self.page.locator("#tabs > .tab-wrapper")
         tabs.get_by_role("tab", name=self.tab, exact=True).click()
+        self.part("extra_tabs").locator('[data-kind=""]').click()
         self.page.wait_for_function(_IS_SETTLED, arg=self.tab)
         for name, button in (("changed", "look"), ("changed", "look"), ("reset", "reset_form")):
             self.page.evaluate(_NEXT, [self.tab, name, button])
