@@ -26,8 +26,8 @@ def test_the_picture_forms_in_place(studio: Studio) -> None:
     studio.page.keyboard.press("Control+Enter")
     expect(studio.parameters).to_contain_text("a red apple in place")
     studio.wait_for_picture()
-    assert studio.recorded_previews() >= 4
-    assert stage.bounding_box() == before
+    assert studio.recorded_previews() >= 5
+    assert box_of(stage) == before
 
 
 def test_escape_stops_and_keeps_what_is_finished(studio: Studio) -> None:

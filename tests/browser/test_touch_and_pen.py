@@ -9,7 +9,7 @@ from playwright.sync_api import CDPSession, Locator, Route, expect
 
 from modules.imaging.metadata import encode_image
 from tests.browser.conftest import OpenPage
-from tests.browser.studio_page import Studio
+from tests.browser.studio_page import Studio, box_of
 
 SIZE = (200, 120)
 INFOTEXT = "a lighthouse\nSteps: 31, Sampler: Euler a, CFG scale: 4, Seed: 77, Size: 128x128"
@@ -35,8 +35,7 @@ def devtools(studio: Studio) -> CDPSession:
 
 
 def middle(place: Locator) -> Point:
-    box = place.bounding_box()
-    assert box is not None
+    box = box_of(place)
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
