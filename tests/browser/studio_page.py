@@ -9,14 +9,18 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 
 __all__ = ["Studio", "box_of"]
 
-_NEXT = """([tab, name, button]) => new Promise((resolve) => {
-    const act = studio.form[name];
+# Press a hidden button until the form is asked: Gradio drops a press while an event of its is on the way
+_NEXT = """([tab, name, button]) => new Promise((resolve, reject) => {
+    const act = studio.form[name], press = () => studio.press(`${tab}_${button}`);
+    const again = setInterval(press, 2000);
+    const end = (then) => { clearInterval(again); clearTimeout(limit); studio.form[name] = act; then(); };
+    const limit = setTimeout(() => end(() => reject(new Error(`${name} was not called`))), 30000);
     studio.form[name] = (of, ...values) => {
         const answer = act(of, ...values);
-        if (of === tab) { studio.form[name] = act; resolve(); }
+        if (of === tab) end(resolve);
         return answer;
     };
-    studio.press(`${tab}_${button}`);
+    press();
 })"""
 _IS_SETTLED = "(tab) => studio.form.isSettled(tab)"
 
