@@ -129,6 +129,7 @@ PACKAGES = {
     "yaml": "pyyaml",
     "resvg_py": "resvg-py",
     "font_roboto": "font-roboto",
+    "zlib_ng": "zlib-ng",
     "starlette": "fastapi",
 }
 OPTIONAL = {"xformers"}  # requirements-nvidia.txt; imported where it is found
