@@ -37,10 +37,37 @@ def _with_article(phrase: str) -> str:
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase
 
 
-def _noun_phrase(composition: Composition, concept: Concept, rng: np.random.Generator) -> str:
-    name = concept.name
+def _name(concept: Concept, rng: np.random.Generator) -> str:
     if concept.synonyms and rng.random() < 0.2:
-        name = concept.synonyms[int(rng.integers(len(concept.synonyms)))]
+        return concept.synonyms[int(rng.integers(len(concept.synonyms)))]
+    return concept.name
+
+
+def _both(left: Concept, right: Concept, rng: np.random.Generator) -> str:
+    """Two things in one phrase; where they stand is said in three of ten."""
+    first, second = (
+        _name(concept, rng) if concept.is_plural else _with_article(_name(concept, rng))
+        for concept in (left, right)
+    )
+    choice = rng.random()
+    if choice < 0.08:
+        return f"{first} on the left, {second} on the right"
+    if choice < 0.15:
+        return f"{second} on the right, {first} on the left"
+    if choice < 0.23:
+        return f"{first} to the left of {second}"
+    if choice < 0.3:
+        return f"{second} to the right of {first}"
+    phrase = f"{first} and {second}" if choice < 0.65 else f"{second} and {first}"
+    return phrase if rng.random() < 0.88 else f"{_chosen_introduction(rng)} {phrase}"
+
+
+def _chosen_introduction(rng: np.random.Generator) -> str:
+    return _INTRODUCTIONS[int(rng.integers(len(_INTRODUCTIONS)))]
+
+
+def _noun_phrase(composition: Composition, concept: Concept, rng: np.random.Generator) -> str:
+    name = _name(concept, rng)
     words = [name]
     named_colours = set(concept.name.split()) | set(concept.label.split()) | set(name.split())
     if composition.colour is not None:
@@ -59,7 +86,7 @@ def _noun_phrase(composition: Composition, concept: Concept, rng: np.random.Gene
         phrase = _with_article(phrase)
     if choice < 0.88:
         return phrase
-    return f"{_INTRODUCTIONS[int(rng.integers(len(_INTRODUCTIONS)))]} {phrase}"
+    return f"{_chosen_introduction(rng)} {phrase}"
 
 
 def _noise(rng: np.random.Generator) -> list[str]:
@@ -69,13 +96,22 @@ def _noise(rng: np.random.Generator) -> list[str]:
     return [NOISE_WORDS[int(index)] for index in chosen]
 
 
-def caption(composition: Composition, concept: Concept, rng: np.random.Generator) -> str:
+def caption(composition: Composition, concepts: Mapping[str, Concept], rng: np.random.Generator) -> str:
     """One true caption.
 
     The style is always named unless it is the default one, the background unless it is white: so a prompt
     that names neither means one definite picture.
+
+    Args:
+        composition: What the picture shows.
+        concepts: All concepts by name.
+        rng: Source of the choice of words.
     """
-    subject = _noun_phrase(composition, concept, rng)
+    concept = concepts[composition.concept]
+    if composition.second is None:
+        subject = _noun_phrase(composition, concept, rng)
+    else:
+        subject = _both(concept, concepts[composition.second.concept], rng)
     attributes = []
     if composition.style != DEFAULT_STYLE or rng.random() < 0.3:
         attributes.append(f"{composition.style} style" if rng.random() < 0.85 else composition.style)
@@ -92,8 +128,13 @@ def caption(composition: Composition, concept: Concept, rng: np.random.Generator
     return ", ".join([subject, *attributes, *noise])
 
 
-def phrases(concepts: Mapping[str, Concept]) -> Iterator[str]:
-    """Every word that :func:`caption` can use, in phrases; tokenising them gives the whole vocabulary."""
+def phrases(concepts: Mapping[str, Concept], *, two: bool = False) -> Iterator[str]:
+    """Every word that :func:`caption` can use, in phrases; tokenising them gives the whole vocabulary.
+
+    Args:
+        concepts: All concepts by name.
+        two: Whether there are pictures of two things.
+    """
     for concept in concepts.values():
         yield concept.name
         yield from concept.synonyms
@@ -102,3 +143,5 @@ def phrases(concepts: Mapping[str, Concept]) -> Iterator[str]:
     yield from NOISE_WORDS
     yield from _INTRODUCTIONS
     yield "a an small style background on,"
+    if two:
+        yield "and to the left of right"

@@ -11,8 +11,7 @@ import torch
 
 from modules.exceptions import TrainingError
 from modules.training.autoencoder import load_autoencoder, train_autoencoder
-from modules.training.compositions import plan_compositions
-from modules.training.concepts import Concept, drawings_of, load_concepts
+from modules.training.concepts import Concept, load_concepts
 from modules.training.config import EmbeddedRecipe, load_recipe
 from modules.training.export import checkpoint_metadata, checkpoint_tensors, export_checkpoint
 from modules.training.fidelity.evaluation import FidelityArtist, judge_accuracy, judge_pictures
@@ -28,7 +27,7 @@ from modules.training.latent_diffusion import (
     load_latent_diffusion,
     train_latent_diffusion,
 )
-from modules.training.latent_set import LatentSet, encode_compositions, load_latent_set
+from modules.training.latent_set import LatentSet, encode_compositions, load_latent_set, planned_pictures
 from modules.training.preview import ContactSheet
 
 __all__ = ["STAGES", "add_arguments", "run"]
@@ -152,9 +151,7 @@ def _encode(workshop: _Workshop) -> None:
         load_icons(workshop.folder),
         workshop.concepts,
         workshop.folder,
-        side=data.side,
-        views=data.views,
-        seed=data.seed,
+        data,
     )
 
 
@@ -191,13 +188,7 @@ def _evaluate(workshop: _Workshop) -> None:
     labels = Labels.of(workshop.concepts)
     real = RealPictures(drawings, labels)
     judge = taught_judge(real, labels, folder)
-    plans = plan_compositions(
-        workshop.concepts,
-        drawings_of(workshop.concepts, library),
-        library.pixels,
-        views=data.views,
-        seed=data.seed,
-    )
+    plans = planned_pictures(workshop.concepts, library, data)
     prompts = fidelity_prompts(workshop.concepts, drawings, [plan for plan, _ in plans])
     shares = [*judge_accuracy(judge, real), *judge_pictures(judge, prompts, artist.draw(prompts))]
     write_report(shares, artist.model_hash, folder / "evaluation.json")

@@ -1,6 +1,5 @@
 """Pictures composed of one drawing and a background, so that what their captions say is true."""
 
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,14 +8,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from modules.training.concepts import Concept
+from modules.training.held_out import is_held_out
 from modules.training.palette import BACKGROUND_COLOURS, COLOURS, DEFAULT_BACKGROUND
 from modules.training.recolouring import TARGET_COLOURS, colour_of_hue, dominant_hue, paint, recolour
 
-__all__ = ["Composition", "compose", "is_held_out", "plan_compositions"]
+__all__ = ["Composition", "Thing", "canvas_of", "compose", "plan_compositions"]
 
 _LINE_ART = "line art"
 _SCALES = {"normal": 0.84, "small": 0.5}  # side of the drawing, as a fraction of the picture's
-_HELD_OUT_PERCENT = 10
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A drawing of a concept that stands beside another one."""
+
+    concept: str
+    drawing: int
 
 
 @dataclass(frozen=True)
@@ -24,13 +31,14 @@ class Composition:
     """What one picture shows.
 
     Attributes:
-        concept: Name of the concept.
+        concept: Name of the concept; of the thing on the left, if there are two.
         style: Style of the drawing.
         drawing: Index of the drawing.
         background: Name of the background's colour.
         colour: Colour that the drawing was given; None if it was left as it is.
         own_colour: Colour that the drawing has by itself, where it can be named.
         size: "normal" or "small".
+        second: What stands on the right, in the same style; None in a picture of one thing.
     """
 
     concept: str
@@ -40,17 +48,21 @@ class Composition:
     colour: str | None = None
     own_colour: str | None = None
     size: str = "normal"
+    second: Thing | None = None
 
 
-def is_held_out(concept: str, attribute: str) -> bool:
-    """Whether this pair of a concept and a colour or background is kept from training, for measurement."""
-    return zlib.crc32(f"{concept}/{attribute}".encode()) % 100 < _HELD_OUT_PERCENT
+def canvas_of(background: str, rng: np.random.Generator, side: int) -> Image.Image:
+    """An empty picture of ``side`` pixels a side; every colour but white varies a little."""
+    colour = np.array(COLOURS[background])
+    if background != DEFAULT_BACKGROUND:
+        colour = np.clip(colour + rng.integers(-8, 9, 3), 0, 255)
+    return Image.new("RGB", (side, side), tuple(int(channel) for channel in colour))
 
 
 def compose(
     rgba: NDArray[np.uint8], hue: float | None, composition: Composition, rng: np.random.Generator, side: int
 ) -> NDArray[np.uint8]:
-    """Draw a composition.
+    """Draw a composition of one thing.
 
     Args:
         rgba: The drawing, (S, S, 4), straight alpha.
@@ -73,10 +85,7 @@ def compose(
         )
     scaled = round(side * _SCALES[composition.size])
     icon = Image.fromarray(rgba).resize((scaled, scaled), Image.Resampling.LANCZOS)
-    colour = np.array(COLOURS[composition.background])
-    if composition.background != DEFAULT_BACKGROUND:
-        colour = np.clip(colour + rng.integers(-8, 9, 3), 0, 255)
-    canvas = Image.new("RGB", (side, side), tuple(int(channel) for channel in colour))
+    canvas = canvas_of(composition.background, rng, side)
     corner = (side - scaled) // 2
     canvas.paste(icon, (corner, corner), icon)
     return np.asarray(canvas)

@@ -42,6 +42,10 @@ class DataRecipe(_Recipe):
     )
     side: int = Field(256, gt=0, multiple_of=64, description="Pixels of a picture's side.")
     views: int = Field(12, gt=0, description="Pictures of every drawing.")
+    held_out_styles: float = Field(
+        0, ge=0, lt=1, description="Share of drawings kept from training; never a cartoon."
+    )
+    two_objects: int = Field(0, ge=0, description="Pictures of two things side by side.")
     seed: int = 7
 
 
@@ -77,6 +81,9 @@ class DenoiserRecipe(_Recipe):
     unknown_words: float = Field(0.05, ge=0, lt=1, description="Share of captions with an unknown word.")
     style_shares: dict[str, float] = Field(
         {"cartoon": 0.4, "flat": 0.2, "3d": 0.22, "line art": 0.18}, description="Share of each style."
+    )
+    two_object_share: float = Field(
+        0.12, ge=0, lt=1, description="Share of pictures of two things, if there are such pictures."
     )
     bfloat16: bool = Field(True, description="Compute in bfloat16; weights stay in float32.")
     preview_seconds: float = Field(600, gt=0, description="Time between two contact sheets.")

@@ -117,19 +117,19 @@ class CaptionedLatents:
     ) -> "CaptionedLatents":
         """Build the vocabulary of everything that captions can say."""
         by_name = {concept.name: concept for concept in concepts}
-        vocabulary = CompactVocabulary.of(phrases(by_name), clip_tokenizer())
+        vocabulary = CompactVocabulary.of(phrases(by_name, two=latents.shows_two), clip_tokenizer())
         return cls(latents, by_name, vocabulary, recipe)
 
     def sample(self, rng: np.random.Generator, count: int, positions: int) -> tuple[Tensor, Tensor]:
         """Latents (count, Z, h, w) float32 and vocabulary rows (count, positions) int64."""
-        weights = self.latents.weights(self.recipe.style_shares)
+        weights = self.latents.weights(self.recipe.style_shares, self.recipe.two_object_share)
         chosen = rng.choice(len(weights), count, p=weights)
         rows = torch.stack([self._rows(int(index), rng, positions) for index in chosen])
         return self.latents.latents[torch.from_numpy(chosen)].float(), rows
 
     def _rows(self, index: int, rng: np.random.Generator, positions: int) -> Tensor:
         composition = self.latents.compositions[index]
-        text = caption(composition, self.concepts[composition.concept], rng)
+        text = caption(composition, self.concepts, rng)
         if rng.random() < self.recipe.caption_dropout:
             text = ""
         unknown_at = rng.random() if rng.random() < self.recipe.unknown_words else -1.0

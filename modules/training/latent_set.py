@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +14,16 @@ from torch import Tensor
 
 from modules.exceptions import TrainingError
 from modules.networks.vae import AutoencoderKL
-from modules.training.compositions import Composition, compose, plan_compositions
+from modules.training.compositions import Composition, Thing, compose, plan_compositions
 from modules.training.concepts import Concept, drawings_of
+from modules.training.config import DataRecipe
+from modules.training.held_out import trained_drawings
 from modules.training.icons import IconLibrary
 from modules.training.loop import write_tensors
+from modules.training.two_things import compose_two, plan_two
 from modules.training.whitening import Whitening
 
-__all__ = ["LatentSet", "encode_compositions", "load_latent_set"]
+__all__ = ["LatentSet", "encode_compositions", "load_latent_set", "planned_pictures"]
 
 _LOG = logging.getLogger(__name__)
 _ENCODE_BATCH = 8
@@ -40,19 +44,51 @@ class LatentSet:
     compositions: tuple[Composition, ...]
     whitening: Whitening
 
-    def weights(self, styles: Mapping[str, float]) -> NDArray[np.float64]:
-        """Probability of each latent, (N,), such that every style has its share in ``styles``."""
-        counts = dict.fromkeys(styles, 0.0)
+    @property
+    def shows_two(self) -> bool:
+        """Whether there are pictures of two things."""
+        return any(item.second is not None for item in self.compositions)
+
+    def weights(self, styles: Mapping[str, float], two_objects: float = 0.0) -> NDArray[np.float64]:
+        """Probability of each latent, (N,).
+
+        Args:
+            styles: The share of every style.
+            two_objects: The share of pictures of two things in every style that has some.
+        """
+        kinds = [(item.style, item.second is not None) for item in self.compositions]
+        counts = dict.fromkeys(kinds, 0.0)
         raw = np.array([_PLAIN_VIEW_WEIGHT if _is_plain(item) else 1.0 for item in self.compositions])
-        for item, weight in zip(self.compositions, raw, strict=True):
-            counts[item.style] += float(weight)
-        share = np.array([styles[item.style] / counts[item.style] for item in self.compositions])
+        for kind, weight in zip(kinds, raw, strict=True):
+            counts[kind] += float(weight)
+        shares = {
+            (style, two): styles[style]
+            * (1.0 if (style, not two) not in counts else two_objects if two else 1 - two_objects)
+            for style, two in counts
+        }
+        share = np.array([shares[kind] / counts[kind] for kind in kinds])
         weights: NDArray[np.float64] = raw * share
         return weights / weights.sum()
 
 
 def _is_plain(composition: Composition) -> bool:
-    return composition.background == "white" and composition.colour is None and composition.size == "normal"
+    """Whether it is what most prompts ask for: one thing as it is, on white."""
+    return (
+        composition.background == "white"
+        and composition.colour is None
+        and composition.size == "normal"
+        and composition.second is None
+    )
+
+
+def planned_pictures(
+    concepts: tuple[Concept, ...], library: IconLibrary, data: DataRecipe
+) -> Iterator[tuple[Composition, float | None]]:
+    """Every composition that a recipe trains on, with the dominant hue of what is recoloured in it."""
+    drawings = trained_drawings(drawings_of(concepts, library), data.held_out_styles)
+    yield from plan_compositions(concepts, drawings, library.pixels, views=data.views, seed=data.seed)
+    for plan in plan_two(drawings, library.pixels, count=data.two_objects, seed=data.seed):
+        yield plan, None
 
 
 @torch.no_grad()
@@ -61,15 +97,9 @@ def encode_compositions(
     library: IconLibrary,
     concepts: tuple[Concept, ...],
     folder: Path,
-    *,
-    side: int,
-    views: int,
-    seed: int,
+    data: DataRecipe,
 ) -> LatentSet:
-    """Compose ``views`` pictures of every drawing, encode them and write ``latents-<side>.pt``."""
-    plans = plan_compositions(
-        concepts, drawings_of(concepts, library), library.pixels, views=views, seed=seed
-    )
+    """Compose all pictures of the recipe, encode them and write ``latents-<side>.pt``."""
     compositions: list[Composition] = []
     encoded: list[Tensor] = []
     pending: list[NDArray[np.uint8]] = []
@@ -81,9 +111,9 @@ def encode_compositions(
             encoded.append(mean.contiguous())
             pending.clear()
 
-    for number, (plan, hue) in enumerate(plans):
-        rng = np.random.default_rng((seed, number))
-        pending.append(compose(np.asarray(library.pixels[plan.drawing]), hue, plan, rng, side))
+    for number, (plan, hue) in enumerate(planned_pictures(concepts, library, data)):
+        rng = np.random.default_rng((data.seed, number))
+        pending.append(_drawn(plan, hue, library, rng, data.side))
         compositions.append(plan)
         if len(pending) == _ENCODE_BATCH:
             flush()
@@ -94,10 +124,19 @@ def encode_compositions(
     whitening = Whitening.of(raw)
     latents = whitening.apply(raw).half()
     state = {"latents": latents, "mean": whitening.mean, "matrix": whitening.matrix}
-    write_tensors(state, folder / f"latents-{side}.pt")
+    write_tensors(state, folder / f"latents-{data.side}.pt")
     records = json.dumps([asdict(composition) for composition in compositions])
-    (folder / f"latents-{side}.json").write_text(records, encoding="utf-8")
+    (folder / f"latents-{data.side}.json").write_text(records, encoding="utf-8")
     return LatentSet(latents, tuple(compositions), whitening)
+
+
+def _drawn(
+    plan: Composition, hue: float | None, library: IconLibrary, rng: np.random.Generator, side: int
+) -> NDArray[np.uint8]:
+    first = np.asarray(library.pixels[plan.drawing])
+    if plan.second is None:
+        return compose(first, hue, plan, rng, side)
+    return compose_two(first, np.asarray(library.pixels[plan.second.drawing]), plan, rng, side)
 
 
 def load_latent_set(folder: Path, side: int) -> LatentSet:
@@ -111,5 +150,10 @@ def load_latent_set(folder: Path, side: int) -> LatentSet:
         records = json.loads((folder / f"latents-{side}.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise TrainingError(f"There are no latents in {folder}: run the stage 'latents' first.") from error
-    compositions = tuple(Composition(**record) for record in records)
+    compositions = tuple(_composition(record) for record in records)
     return LatentSet(state["latents"], compositions, Whitening(state["mean"], state["matrix"]))
+
+
+def _composition(record: dict[str, Any]) -> Composition:
+    second = record.pop("second", None)  # files that were written before there were two things have none
+    return Composition(**record, second=Thing(**second) if second else None)

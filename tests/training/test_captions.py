@@ -15,7 +15,7 @@ _BOAT = Concept("sailboat", "sailboat", ("boat", "sailing boat"))
 
 def _many(composition: Composition, concept: Concept, count: int = 300) -> list[str]:
     rng = np.random.default_rng(0)
-    return [caption(composition, concept, rng) for _ in range(count)]
+    return [caption(composition, {composition.concept: concept}, rng) for _ in range(count)]
 
 
 def _colours_named(text: str) -> set[str]:

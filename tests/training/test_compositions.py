@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from modules.training.compositions import Composition, compose, is_held_out, plan_compositions
+from modules.training.compositions import Composition, compose, plan_compositions
 from modules.training.concepts import Concept, drawings_of
+from modules.training.held_out import is_held_out
 from modules.training.palette import COLOURS
 from tests.training.drawings import disc, library
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from modules.training.compositions import Composition, is_held_out
+from modules.training.compositions import Composition
 from modules.training.concepts import Concept, drawings_of
+from modules.training.held_out import is_held_out
 from modules.training.fidelity.judge import SIDE, Labels
 from modules.training.icon_sets import ICON_SETS
 from modules.training.icons import IconLibrary

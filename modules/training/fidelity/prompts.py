@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modules.training.captions import DEFAULT_STYLE
-from modules.training.compositions import Composition, is_held_out
+from modules.training.compositions import Composition
 from modules.training.concepts import Concept
+from modules.training.held_out import is_held_out
 from modules.training.fidelity.pictures import Drawing
 from modules.training.palette import BACKGROUND_COLOURS, DEFAULT_BACKGROUND
 

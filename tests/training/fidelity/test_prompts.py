@@ -1,6 +1,6 @@
 from modules.conditioning.tokenizer import clip_tokenizer
 from modules.training.captions import phrases
-from modules.training.compositions import Composition, is_held_out, plan_compositions
+from modules.training.compositions import Composition, plan_compositions
 from modules.training.concepts import Concept, drawings_of
 from modules.training.fidelity.judge import ASPECTS, Labels
 from modules.training.fidelity.pictures import RealPictures, drawings_for
@@ -12,6 +12,7 @@ from modules.training.fidelity.prompts import (
     FidelityPrompt,
     fidelity_prompts,
 )
+from modules.training.held_out import is_held_out
 from modules.training.loop import numpy_generator
 from modules.training.vocabulary import CompactVocabulary
 from tests.training.drawings import library
