@@ -14,12 +14,13 @@ from modules.training.autoencoder import load_autoencoder, train_autoencoder
 from modules.training.concepts import Concept, load_concepts
 from modules.training.config import EmbeddedRecipe, load_recipe
 from modules.training.export import checkpoint_metadata, checkpoint_tensors, export_checkpoint
-from modules.training.fidelity.evaluation import FidelityArtist, judge_accuracy, judge_pictures
+from modules.training.fidelity.evaluation import FidelityArtist, judge_accuracy, judge_pictures, judge_real
 from modules.training.fidelity.judge import Labels
 from modules.training.fidelity.learning import taught_judge
 from modules.training.fidelity.pictures import RealPictures, drawings_for
-from modules.training.fidelity.prompts import fidelity_prompts
+from modules.training.fidelity.prompts import drawings_apart, fidelity_prompts
 from modules.training.fidelity.report import fidelity_tables, renew_card, write_report
+from modules.training.fidelity.two_things import judge_pairs, pair_prompts, real_pairs
 from modules.training.icons import load_icons, render_icons
 from modules.training.latent_diffusion import (
     CaptionedLatents,
@@ -77,6 +78,7 @@ class _Workshop:
     """The recipe and the places of one run."""
 
     recipe: EmbeddedRecipe
+    name: str
     configuration: Path
     folder: Path
     cache: Path
@@ -90,6 +92,7 @@ class _Workshop:
         folder: Path = arguments.folder
         return cls(
             recipe,
+            arguments.config.stem,
             arguments.config.parent,
             folder,
             arguments.cache or folder / "packages",
@@ -184,18 +187,24 @@ def _evaluate(workshop: _Workshop) -> None:
     data, folder = workshop.recipe.data, workshop.folder
     library = load_icons(folder)
     artist = FidelityArtist(workshop.output, folder, side=data.side)
-    drawings = drawings_for(workshop.concepts, library)
     labels = Labels.of(workshop.concepts)
-    real = RealPictures(drawings, labels)
+    real = RealPictures(drawings_for(workshop.concepts, library), labels)
     judge = taught_judge(real, labels, folder)
-    plans = planned_pictures(workshop.concepts, library, data)
-    prompts = fidelity_prompts(workshop.concepts, drawings, [plan for plan, _ in plans])
+    trained = [plan for plan, _ in planned_pictures(workshop.concepts, library, data)]
+    prompts = fidelity_prompts(workshop.concepts, real.drawings, trained)
     shares = [*judge_accuracy(judge, real), *judge_pictures(judge, prompts, artist.draw(prompts))]
+    apart = drawings_apart(real.drawings, trained)
+    if apart:
+        shares += judge_real(judge, RealPictures(apart, labels), "real pictures, held-out styles")
+    pairs = pair_prompts(workshop.concepts, trained)
+    if pairs:
+        shares += judge_pairs(judge, pairs, real_pairs(pairs, library, data.side), note=" (real pictures)")
+        shares += judge_pairs(judge, pairs, artist.draw(pairs))
     write_report(shares, artist.model_hash, folder / "evaluation.json")
     tables = fidelity_tables(shares, artist.model_hash)
     _LOG.info("%s", tables)
     if workshop.card is not None:
-        renew_card(tables, workshop.card)
+        renew_card(tables, workshop.card, workshop.name)
 
 
 STAGES: Mapping[str, Callable[[_Workshop], None]] = {

@@ -1,4 +1,4 @@
-"""Which combinations are kept from training, so that it can be measured whether they are drawn all the same."""
+"""Which combinations are kept from training, so that drawing them all the same can be measured."""
 
 import zlib
 from collections.abc import Mapping

@@ -30,7 +30,8 @@ def compose_two(
     """Draw two things, each in the middle of its half.
 
     Args:
-        left, right: The drawings, (S, S, 4), straight alpha.
+        left: Drawing of the one, (S, S, 4), straight alpha.
+        right: Drawing of the other.
         composition: What to show.
         rng: Source of the background's slight variation.
         side: Pixels of the picture.

@@ -3,7 +3,7 @@ import pytest
 
 from modules.conditioning.tokenizer import clip_tokenizer
 from modules.training.captions import NOISE_WORDS, caption, phrases
-from modules.training.compositions import Composition
+from modules.training.compositions import Composition, Thing
 from modules.training.concepts import Concept
 from modules.training.palette import COLOURS
 from modules.training.vocabulary import CompactVocabulary
@@ -83,3 +83,44 @@ def test_the_vocabulary_of_the_phrases_covers_every_caption() -> None:
             composition = Composition("sailboat", style, 0, background=colour, colour="red", size="small")
             for text in _many(composition, _BOAT, 5):
                 assert 0 not in vocabulary.rows(tokenizer.encode(text)), text
+
+
+def _of_two(second: Concept = _BOAT) -> list[str]:
+    plan = Composition("apple", "cartoon", 0, own_colour="red", second=Thing(second.name, 1))
+    rng = np.random.default_rng(0)
+    return [caption(plan, {"apple": _APPLE, second.name: second}, rng) for _ in range(300)]
+
+
+def test_captions_of_two_things_name_both_and_no_colour_of_either() -> None:
+    for text in _of_two():
+        assert "an apple" in text
+        assert "boat" in text
+        assert _colours_named(text) <= {"white"}
+    assert any("a sailboat and an apple" in text for text in _of_two())
+    assert any("an apple and a sailboat" in text for text in _of_two())
+    assert all(" a grapes" not in text for text in _of_two(_GRAPES))
+
+
+def test_what_is_said_about_left_and_right_is_true() -> None:
+    said = [text for text in _of_two(_GRAPES) if "left" in text or "right" in text]
+    assert 50 < len(said) < 130
+    true = (
+        "an apple on the left",
+        "grapes on the right",
+        "an apple to the left of",
+        "grapes to the right of",
+    )
+    for text in said:
+        assert any(part in text for part in true), text
+        assert not any(
+            part in text for part in ("grapes on the left", "apple on the right", "grapes to the left")
+        )
+
+
+def test_words_for_two_things_are_in_the_vocabulary_only_if_there_are_some() -> None:
+    tokenizer = clip_tokenizer()
+    concepts = {"apple": _APPLE, "sailboat": _BOAT}
+    with_two, without = (CompactVocabulary.of(phrases(concepts, two=two), tokenizer) for two in (True, False))
+    rows = [with_two.rows(tokenizer.encode(text)) for text in _of_two()]
+    assert not any(0 in row for row in rows)
+    assert 0 in without.rows(tokenizer.encode("an apple and a boat"))

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,19 @@ from modules.runtime.device import choose_runtime
 from modules.training.fidelity.judge import ASPECTS, UNKNOWN, Judge, to_pixels
 from modules.training.fidelity.measures import Share
 from modules.training.fidelity.pictures import Part, RealPictures
-from modules.training.fidelity.prompts import HELD_OUT_BACKGROUND, HELD_OUT_COLOUR, FidelityPrompt
+from modules.training.fidelity.prompts import (
+    HELD_OUT_BACKGROUND,
+    HELD_OUT_COLOUR,
+    HELD_OUT_STYLE,
+    FidelityPrompt,
+)
 from modules.training.fidelity.rules import background_is, hue_is
 from modules.training.finetuning.drawing import draw_picture
 from modules.training.finetuning.texts import CaptionEncoder
 from modules.training.loop import numpy_generator
 from modules.training.recolouring import TARGET_COLOURS
 
-__all__ = ["CFG_SCALE", "STEPS", "FidelityArtist", "judge_accuracy", "judge_pictures"]
+__all__ = ["CFG_SCALE", "STEPS", "FidelityArtist", "judge_accuracy", "judge_pictures", "judge_real"]
 
 _LOG = logging.getLogger(__name__)
 STEPS = 20
@@ -93,48 +97,71 @@ class FidelityArtist:
 
 def judge_accuracy(judge: Judge, real: RealPictures, count: int = _JUDGED_REAL) -> list[Share]:
     """How often the judge is right about real pictures that it has not seen, and about held-out pairs."""
+    shares: list[Share] = []
+    for part in _PARTS:
+        shares += judge_real(judge, real, f"real pictures, {part} pairs", part, count)
+    return shares
+
+
+def judge_real(
+    judge: Judge, real: RealPictures, group: str, part: Part = "trained", count: int = _JUDGED_REAL
+) -> list[Share]:
+    """How often the judge is right about ``count`` real pictures."""
+    pixels, wanted = real.sample(numpy_generator(_JUDGED_SEED, _PARTS.index(part)), count, part)
+    ranks = judge.ranks(pixels)
     shares = []
-    for place, part in enumerate(_PARTS):
-        pixels, wanted = real.sample(numpy_generator(_JUDGED_SEED, place), count, part)
-        ranks = judge.ranks(pixels)
-        group = f"real pictures, {part} pairs"
-        for column, aspect in enumerate(ASPECTS):
-            known = wanted[:, column] != UNKNOWN
-            right = ranks[aspect][:, 0] == wanted[:, column]
-            shares.append(Share.of(group, aspect, right[known].tolist()))
-            if aspect == "concept":
-                shares.append(Share.of(group, "concept, best five", _among(ranks[aspect], wanted[:, column])))
+    for column, aspect in enumerate(ASPECTS):
+        known = wanted[:, column] != UNKNOWN
+        right = ranks[aspect][:, 0] == wanted[:, column]
+        shares.append(Share.of(group, aspect, right[known].tolist()))
+        if aspect == "concept":
+            shares.append(Share.of(group, "concept, best five", _among(ranks[aspect], wanted[:, column])))
     return shares
 
 
 def judge_pictures(
     judge: Judge, prompts: Sequence[FidelityPrompt], pictures: Sequence[Image.Image]
 ) -> list[Share]:
-    """How many pictures of each group of prompts are right, and of all, and the concepts by style."""
+    """How many pictures of each group of prompts are right, and of all, and by style.
+
+    Held-out styles count among neither all nor their style, but by style on their own.
+    """
     ranks = judge.ranks(torch.stack([to_pixels(picture) for picture in pictures]))
-    every = [replace(prompt, group="all") for prompt in prompts]
-    styles = [replace(prompt, group=f"{prompt.wanted.style} style") for prompt in prompts]
     shares: list[Share] = []
-    for named in (prompts, every, styles):
-        for group in dict.fromkeys(prompt.group for prompt in named):
-            rows = [row for row, prompt in enumerate(named) if prompt.group == group]
-            shares += _group_shares(
-                judge,
-                [named[row] for row in rows],
-                {aspect: ranks[aspect][rows] for aspect in ASPECTS},
-                [np.asarray(pictures[row]) for row in rows],
-            )
+    for group, rows in _groups(prompts).items():
+        shares += _group_shares(
+            judge,
+            group,
+            [prompts[row] for row in rows],
+            {aspect: ranks[aspect][rows] for aspect in ASPECTS},
+            [np.asarray(pictures[row]) for row in rows],
+        )
     return shares
+
+
+def _groups(prompts: Sequence[FidelityPrompt]) -> dict[str, list[int]]:
+    """Places of the prompts of every group, of all, and of every style."""
+    own: dict[str, list[int]] = {}
+    every: dict[str, list[int]] = {}
+    styles: dict[str, list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        own.setdefault(prompt.group, []).append(row)
+        style = f"{prompt.wanted.style} style"
+        if prompt.group == HELD_OUT_STYLE:
+            style = f"held-out {style}"
+        else:
+            every.setdefault("all", []).append(row)
+        styles.setdefault(style, []).append(row)
+    return own | every | styles
 
 
 def _group_shares(
     judge: Judge,
+    group: str,
     prompts: Sequence[FidelityPrompt],
     ranks: dict[str, Tensor],
     pictures: Sequence[np.ndarray],
 ) -> list[Share]:
-    group = prompts[0].group
-
     def numbers(aspect: str) -> Tensor:
         return torch.tensor(
             [judge.labels.names[aspect].index(getattr(prompt.wanted, aspect)) for prompt in prompts]
@@ -157,9 +184,10 @@ def _group_shares(
         both = [a and b for a, b in zip(right["concept"], right["colour"], strict=True)]
         shares.append(Share.of(group, "concept and colour", both))
         shares.append(Share.of(group, "hue, by rule", _hues(prompts, pictures)))
-    if group == HELD_OUT_BACKGROUND:
-        both = [a and b for a, b in zip(right["concept"], right["background"], strict=True)]
-        shares.append(Share.of(group, "concept and background", both))
+    for named, aspect in ((HELD_OUT_BACKGROUND, "background"), (HELD_OUT_STYLE, "style")):
+        if group == named:
+            both = [a and b for a, b in zip(right["concept"], right[aspect], strict=True)]
+            shares.append(Share.of(group, f"concept and {aspect}", both))
     return shares
 
 

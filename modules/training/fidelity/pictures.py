@@ -11,8 +11,8 @@ from torch import Tensor
 
 from modules.training.compositions import Composition
 from modules.training.concepts import Concept, drawings_of
-from modules.training.held_out import is_held_out
 from modules.training.fidelity.judge import SIDE, Labels
+from modules.training.held_out import is_held_out
 from modules.training.icon_sets import ICON_SETS
 from modules.training.icons import IconLibrary
 from modules.training.palette import COLOURS, DEFAULT_BACKGROUND

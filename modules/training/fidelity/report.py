@@ -11,7 +11,6 @@ from modules.training.fidelity.measures import Share
 
 __all__ = ["fidelity_tables", "read_report", "renew_card", "write_report"]
 
-_BEGIN, _END = "<!-- fidelity: begin -->", "<!-- fidelity: end -->"
 _COLUMNS = ("concept", "concept, best five", "style", "background", "background, by rule", "colour")
 
 
@@ -33,8 +32,8 @@ def read_report(path: Path) -> tuple[str, list[Share]]:
 
 
 def fidelity_tables(shares: Sequence[Share], model_hash: str) -> str:
-    """Markdown: a row for each group of pictures, a column for each respect."""
-    groups = dict.fromkeys(share.group for share in shares)
+    """Markdown: a row for each group of pictures, a column for each respect; a list of all other shares."""
+    groups = dict.fromkeys(share.group for share in shares if share.measure == "concept")
     known = {(share.group, share.measure): share for share in shares}
     origin = (
         f"Checkpoint with the hash `{model_hash}`, {STEPS} steps, CFG scale {CFG_SCALE:g}; in brackets the "
@@ -49,7 +48,7 @@ def fidelity_tables(shares: Sequence[Share], model_hash: str) -> str:
     for group in groups:
         cells = [_cell(known.get((group, column))) for column in _COLUMNS]
         lines.append(f"| {group} | {known[group, 'concept'].total} | {' | '.join(cells)} |")
-    others = [share for share in shares if share.measure not in _COLUMNS]
+    others = [share for share in shares if share.group not in groups or share.measure not in _COLUMNS]
     lines += ["", "| pictures | in which respect | right |", "|---|---|---|"]
     lines += [
         f"| {share.group} | {share.measure} | {share.right} of {share.total}: {_cell(share)} |"
@@ -64,17 +63,23 @@ def _cell(share: Share | None) -> str:
     return f"{100 * share.right / share.total:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f})"
 
 
-def renew_card(markdown: str, card: Path) -> None:
-    """Replace the tables between the card's two marks.
+def renew_card(markdown: str, card: Path, recipe: str) -> None:
+    """Replace the tables between the card's two marks for a recipe.
+
+    Args:
+        markdown: The tables.
+        card: The page.
+        recipe: Name of the recipe's file without its ending; the marks hold it.
 
     Raises:
         TrainingError: It cannot be read or has no marks.
     """
+    opening, closing = f"<!-- fidelity of {recipe}: begin -->", f"<!-- fidelity of {recipe}: end -->"
     try:
-        before, begin, rest = card.read_text(encoding="utf-8").partition(_BEGIN)
+        before, begin, rest = card.read_text(encoding="utf-8").partition(opening)
     except OSError as error:
         raise TrainingError(f"The card {card} cannot be read: {error}") from error
-    _, end, after = rest.partition(_END)
+    _, end, after = rest.partition(closing)
     if not begin or not end:
-        raise TrainingError(f"{card} has no place for the tables between {_BEGIN} and {_END}.")
+        raise TrainingError(f"{card} has no place for the tables between {opening} and {closing}.")
     card.write_text(f"{before}{begin}\n{markdown}\n{end}{after}", encoding="utf-8")

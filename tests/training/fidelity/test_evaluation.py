@@ -82,22 +82,27 @@ def test_the_report_can_be_read_again_and_its_tables_stand_between_the_marks(tmp
     model_hash, again = read_report(tmp_path / "evaluation.json")
     assert (model_hash, again) == ("abc123", shares)
     card = tmp_path / "card.md"
-    card.write_text("# Card\n<!-- fidelity: begin -->\nold\n<!-- fidelity: end -->\nrest\n", encoding="utf-8")
-    renew_card(fidelity_tables(again, model_hash), card)
+    card.write_text(
+        "# Card\n<!-- fidelity of embedded: begin -->\nold\n<!-- fidelity of embedded: end -->\nrest\n",
+        encoding="utf-8",
+    )
+    renew_card(fidelity_tables(again, model_hash), card, "embedded")
     text = card.read_text(encoding="utf-8")
     assert "old" not in text
-    assert text.endswith("<!-- fidelity: end -->\nrest\n")
+    assert text.endswith("<!-- fidelity of embedded: end -->\nrest\n")
     assert "| seen | 2 | 50 % (9 to 91)" in text
 
 
 def test_a_card_without_marks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "card.md").write_text("nothing", encoding="utf-8")
     with pytest.raises(TrainingError, match="no place for the tables"):
-        renew_card("table", tmp_path / "card.md")
+        renew_card("table", tmp_path / "card.md", "embedded")
 
 
 def test_the_shipped_card_has_a_place_for_the_tables() -> None:
-    assert "<!-- fidelity: begin -->" in (ROOT / "docs" / "embedded-model.md").read_text(encoding="utf-8")
+    assert "<!-- fidelity of embedded: begin -->" in (ROOT / "docs" / "embedded-model.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_missing_checkpoint_is_said(tmp_path: Path) -> None:
