@@ -13,7 +13,7 @@ from modules.training.concepts import Concept
 from modules.training.fidelity.evaluation import FidelityArtist, judge_pictures
 from modules.training.fidelity.judge import Judge, Labels
 from modules.training.fidelity.measures import Share
-from modules.training.fidelity.prompts import HELD_OUT_COLOUR, SEEN, FidelityPrompt
+from modules.training.fidelity.prompts import HELD_OUT_COLOUR, HELD_OUT_STYLE, SEEN, FidelityPrompt
 from modules.training.fidelity.report import fidelity_tables, read_report, renew_card, write_report
 from modules.training.palette import COLOURS
 
@@ -76,6 +76,30 @@ def test_pictures_are_counted_in_every_respect_that_was_asked_for() -> None:
     assert (SEEN, "colour") not in counted
 
 
+def test_held_out_styles_are_counted_apart_from_all_others() -> None:
+    prompts = [
+        FidelityPrompt(SEEN, "an apple, 3d style", Composition("apple", "3d", 0), 1),
+        FidelityPrompt(HELD_OUT_STYLE, "a ghost, 3d style", Composition("ghost", "3d", 1), 2),
+        FidelityPrompt(HELD_OUT_STYLE, "a ghost, flat style", Composition("ghost", "flat", 2), 3),
+    ]
+    judge = _Oracle(
+        [
+            ("apple", "3d", "white", "red"),
+            ("ghost", "3d", "white", "many"),
+            ("ghost", "3d", "white", "many"),
+        ]
+    )
+    found = judge_pictures(judge, prompts, [_plain("white")] * 3)  # type: ignore[arg-type]
+    counted = {(share.group, share.measure): (share.right, share.total) for share in found}
+    assert counted[HELD_OUT_STYLE, "concept"] == (2, 2)
+    assert counted[HELD_OUT_STYLE, "style"] == (1, 2)
+    assert counted[HELD_OUT_STYLE, "concept and style"] == (1, 2)
+    assert counted["held-out 3d style", "style"] == (1, 1)
+    assert counted["held-out flat style", "style"] == (0, 1)
+    assert counted["3d style", "concept"] == (1, 1)
+    assert counted["all", "concept"] == (1, 1)
+
+
 def test_the_report_can_be_read_again_and_its_tables_stand_between_the_marks(tmp_path: Path) -> None:
     shares = list(_shares().values())
     write_report(shares, "abc123", tmp_path / "evaluation.json")
@@ -91,6 +115,21 @@ def test_the_report_can_be_read_again_and_its_tables_stand_between_the_marks(tmp
     assert "old" not in text
     assert text.endswith("<!-- fidelity of embedded: end -->\nrest\n")
     assert "| seen | 2 | 50 % (9 to 91)" in text
+
+
+def test_groups_without_a_concept_of_their_own_are_listed_below_the_table() -> None:
+    table = fidelity_tables([Share.of("two things", "background, by rule", [True, False])], "abc123")
+    assert "| two things | background, by rule | 1 of 2: 50 % (9 to 91) |" in table
+
+
+def test_a_card_keeps_the_tables_of_other_recipes(tmp_path: Path) -> None:
+    card = tmp_path / "card.md"
+    marks = "<!-- fidelity of {0}: begin -->\n{0}\n<!-- fidelity of {0}: end -->\n"
+    card.write_text(marks.format("one") + marks.format("other"), encoding="utf-8")
+    renew_card("new", card, "other")
+    assert card.read_text(encoding="utf-8") == marks.format("one") + marks.format("other").replace(
+        "\nother\n", "\nnew\n"
+    )
 
 
 def test_a_card_without_marks_is_refused(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from modules.training.fidelity.pictures import RealPictures, drawings_for
 from modules.training.fidelity.prompts import (
     HELD_OUT_BACKGROUND,
     HELD_OUT_COLOUR,
+    HELD_OUT_STYLE,
     SEEN,
     UNKNOWN_WORDS,
     FidelityPrompt,
+    drawings_apart,
     fidelity_prompts,
 )
 from modules.training.held_out import is_held_out
@@ -73,6 +75,17 @@ def test_the_unknown_words_are_not_in_the_vocabulary() -> None:
     prompt = _of(UNKNOWN_WORDS)[0]
     rows = vocabulary.rows(tokenizer.encode(prompt.text))
     assert rows.count(0) >= 5
+
+
+def test_drawings_that_were_not_trained_on_are_asked_for_in_their_style_and_in_nothing_else() -> None:
+    drawings = drawings_for(CONCEPTS, library())
+    trained = [item for item in _trained() if (item.concept, item.style) != ("apple", "3d")]
+    assert [drawing.plain.style for drawing in drawings_apart(drawings, trained)] == ["3d"]
+    prompts = fidelity_prompts(CONCEPTS, drawings, trained)
+    held_out = [prompt for prompt in prompts if prompt.wanted.style == "3d"]
+    assert {(prompt.group, prompt.text) for prompt in held_out} == {(HELD_OUT_STYLE, "an apple, 3d style")}
+    assert len(held_out) == 4
+    assert not _of(HELD_OUT_STYLE)
 
 
 def test_the_judge_is_taught_without_the_held_out_pairs() -> None:
