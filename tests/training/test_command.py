@@ -15,6 +15,18 @@ def test_the_shipped_recipe_is_valid() -> None:
     assert recipe.data.side == 256
 
 
+def test_the_recipe_with_combinations_kept_apart_differs_in_what_it_shows_and_how_long() -> None:
+    shipped, twin = (
+        load_recipe(ROOT / "configs" / f"{name}.yaml") for name in ("embedded", "embedded-held-out")
+    )
+    assert (shipped.data.held_out_styles, shipped.data.two_objects) == (0, 0)
+    assert twin.data.held_out_styles > 0
+    assert twin.data.two_objects > 0
+    assert twin.autoencoder == shipped.autoencoder
+    changes = {"steps": twin.denoiser.steps, "two_object_share": twin.denoiser.two_object_share}
+    assert shipped.denoiser.model_copy(update=changes) == twin.denoiser
+
+
 def test_a_recipe_with_an_unknown_word_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("denoiser: {stepps: 3}", encoding="utf-8")
