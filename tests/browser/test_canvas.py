@@ -71,6 +71,18 @@ def test_single_pixels_are_hit_at_the_largest_zoom_and_undone(inpaint: Studio) -
     assert len(packed_mask(inpaint)) == SIZE[0] * SIZE[1] - 2
 
 
+def test_buttons_work_after_several_changes_of_a_drawing_at_once(inpaint: Studio) -> None:
+    inpaint.page.evaluate(
+        """() => {
+            const { field } = document.querySelector('#inpaint_image .canvas-view');
+            for (const change of ['invert', 'undo', 'redo']) field.perform((drawing) => drawing[change]());
+        }"""
+    )
+    inpaint.write("a cat")
+    inpaint.generate()
+    inpaint.wait_until("done")
+
+
 def test_space_moves_the_picture_and_the_wheel_zooms_at_the_pointer(inpaint: Studio) -> None:
     view = inpaint.part(FIELD).locator(".canvas-view")
     view.scroll_into_view_if_needed()

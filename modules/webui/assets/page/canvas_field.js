@@ -43,15 +43,19 @@ class PictureField {
     return { size: this.size, hardness: this.hardness / 100, colour: this.draws === 'mask' ? '#ffffff' : this.$('.brush-colour input').value };
   }
 
-  /** Change the drawing, show it, and have it packed. */
+  /** Change the drawing, show it, and have it packed; buttons wait until the last of several changes is. */
   perform(change) {
     if (!this.drawing) return;
     change(this.drawing);
     this.view.redraw();
     this.mark();
+    if (!this.packed) studio.waitFor(new Promise((resolve) => { this.packed = resolve; }));
     clearTimeout(this.packing);
-    const packed = new Promise((resolve) => { this.packing = setTimeout(() => this.pack().finally(resolve), ENCODE_AFTER); });
-    studio.waitFor(packed);
+    this.packing = setTimeout(() => {
+      const { packed } = this;
+      this.packed = null;
+      this.pack().finally(packed);
+    }, ENCODE_AFTER);
   }
 
   async pack() {
