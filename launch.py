@@ -6,6 +6,7 @@ that of Python 3.7: an old Python must get as far as the sentence that says it i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +18,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -391,48 +391,59 @@ def run_tests(environment: Environment, arguments: list[str]) -> int:
     if arguments:
         return subprocess.call([*pytest, *arguments, *without], cwd=str(environment.root), env=variables)
     variables.setdefault("OMP_NUM_THREADS", "1")
-    with tempfile.TemporaryFile() as report:
-        checks = start_checks(environment, variables, report)
-        parts = suite_parts(checked_apart=checks is not None, browser=browser is not None)
-        tested = [
-            subprocess.call([*pytest, *part], cwd=str(environment.root), env=variables) for part in parts
-        ]
-        checked = 0 if checks is None else checks.wait()
-        report.seek(0)
-        say(report.read().decode("utf-8", "replace"))
-    return checked or max(tested)
+    return run_whole_suite(environment, variables, browser=browser is not None)
 
 
-def suite_parts(*, checked_apart: bool, browser: bool) -> list[list[str]]:
-    """Arguments of the calls of pytest that together run the whole suite.
+def run_whole_suite(environment: Environment, variables: dict[str, str], *, browser: bool) -> int:
+    """Run the checks, the browser tests and all others at the same time. Returns the exit status.
 
-    A worker for each core and one for what waits, so none needs threads of its own. Browser tests stay among
-    themselves, two at a time: what they wait for keeps both cores busy; each worker has one server of a kind,
-    whichever tests it takes from the other. Each call collects its folders only.
+    Browser tests wait half of their time, for pages, servers and previews. They come first; the checks and
+    the other tests take what they leave of the processor. Only the others are watched, the rest is told at
+    the end.
     """
-    cores = min(os.cpu_count() or 1, 8)
-    first = ["-n", str(cores + 1), "--dist", "worksteal", "--ignore=tests/browser"]
-    if checked_apart:
-        first.append("--ignore=tests/architecture")
-    last = ["-n", str(min(cores, 2)), "--dist", "worksteal", "tests/browser"]
-    return [first, last] if browser else [first]
-
-
-def start_checks(
-    environment: Environment, variables: dict[str, str], report: IO[bytes]
-) -> subprocess.Popen[bytes] | None:
-    """Start scripts/check, tests/architecture included, beside the tests; None where there is no bash."""
-    bash = shutil.which("bash")
+    pytest, bash = [str(environment.python), "-m", "pytest"], shutil.which("bash")
+    behind = ["nice", "-n", "5"] if shutil.which("nice") else []
+    others, pages = suite_parts(checked_apart=bash is not None)
+    aside = [[*pytest, *pages]] if browser else []
     if bash is None:
         say("SKIPPED: the checks of format, lint, types and layers, because there is no bash here.")
-        return None
-    return subprocess.Popen(
-        [bash, "scripts/check"],
-        cwd=str(environment.root),
-        env={**variables, "PYTHON": str(environment.python)},
-        stdout=report,
-        stderr=subprocess.STDOUT,
-    )
+    else:
+        aside.append([*behind, bash, "scripts/check"])
+    variables = {**variables, "PYTHON": str(environment.python)}
+    folder = str(environment.root)
+    with contextlib.ExitStack() as files:
+        running = []
+        for command in aside:
+            report = files.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen(
+                command, cwd=folder, env=variables, stdout=report, stderr=subprocess.STDOUT
+            )
+            running.append((process, report))
+        ends = [subprocess.call([*behind, *pytest, *others], cwd=folder, env=variables)]
+        for process, report in running:
+            ends.append(process.wait())
+            report.seek(0)
+            say(report.read().decode("utf-8", "replace"))
+    return max(map(abs, ends))  # one that was killed has a negative status
+
+
+def suite_parts(*, checked_apart: bool) -> tuple[list[str], list[str]]:
+    """Arguments of the two calls of pytest that together run the whole suite; each collects its folders only.
+
+    Browser tests run two at a time, each worker with one server of a kind whichever tests it takes from the
+    other. The other tests have a worker for each core and one for what waits; none needs threads of its own.
+
+    Args:
+        checked_apart: whether scripts/check runs tests/architecture.
+
+    Returns:
+        For the tests without a browser, and for those with one.
+    """
+    cores = min(os.cpu_count() or 1, 8)
+    others = ["-n", str(cores + 1), "--dist", "worksteal", "--ignore=tests/browser"]
+    if checked_apart:
+        others.append("--ignore=tests/architecture")
+    return others, ["-n", str(min(cores, 2)), "--dist", "worksteal", "tests/browser"]
 
 
 # -------------------------------------------------------------------------------------------- main

@@ -175,7 +175,7 @@ def test_required_browser_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("checked_apart", [True, False])
 def test_no_folder_of_tests_is_run_twice_or_left_out(checked_apart: bool) -> None:
-    first, last = launch.suite_parts(checked_apart=checked_apart, browser=True)
+    first, last = launch.suite_parts(checked_apart=checked_apart)
     ignored = {word.partition("=")[2] for word in first if word.startswith("--ignore=")}
     apart = {"tests/architecture"} if checked_apart else set()
     assert ignored == {last[-1]} | apart
@@ -183,21 +183,38 @@ def test_no_folder_of_tests_is_run_twice_or_left_out(checked_apart: bool) -> Non
     assert "tests/architecture" in (ROOT / "scripts" / "check").read_text(encoding="utf-8")
 
 
+def _played(project: Path, pytest_does: str, checks_do: str) -> object:
+    """The project's environment with a shell script for its Python, and a script for the checks."""
+    environment = launch.Environment(project)
+    environment.python.parent.mkdir(parents=True)
+    environment.python.write_text(f"#!/bin/sh\n{pytest_does}\n", encoding="utf-8")
+    environment.python.chmod(0o700)
+    (project / "scripts").mkdir()
+    (project / "scripts" / "check").write_text(f"{checks_do}\n", encoding="utf-8")
+    return environment
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the Python that is played is a shell script")
 def test_checks_beside_the_tests_are_told_and_count(
     project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    environment = launch.Environment(project)
-    environment.python.parent.mkdir(parents=True)
-    environment.python.write_text('#!/bin/sh\necho "pytest was called with $*"\n', encoding="utf-8")
-    environment.python.chmod(0o700)
-    (project / "scripts").mkdir()
-    (project / "scripts" / "check").write_text("echo FAILED types\nexit 3\n", encoding="utf-8")
+    environment = _played(project, 'echo "pytest was called with $*"', "echo FAILED types; exit 3")
     monkeypatch.setenv("STUDIO_CHROMIUM", sys.executable)
     assert launch.run_tests(environment, []) == 3
     said = capfd.readouterr().out
     assert said.count("pytest was called with -m pytest -n") == 2
     assert said.rstrip().endswith("FAILED types"), "what the checks found stands at the end"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the Python that is played is a shell script")
+@pytest.mark.parametrize("ends", ["exit 1", "kill -9 $$"])
+@pytest.mark.parametrize("part", ["--ignore=tests/browser", "worksteal tests/browser"])
+def test_no_part_of_the_suite_fails_unseen(
+    project: Path, monkeypatch: pytest.MonkeyPatch, part: str, ends: str
+) -> None:
+    environment = _played(project, f'case "$*" in *"{part}"*) {ends};; esac', "exit 0")
+    monkeypatch.setenv("STUDIO_CHROMIUM", sys.executable)
+    assert launch.run_tests(environment, []) > 0
 
 
 def test_pip_output_becomes_few_lines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
