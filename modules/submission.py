@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
+from modules.domain.job import Lasting
 from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
 from modules.exceptions import ForbiddenError, NotFoundError
@@ -23,7 +24,7 @@ _ADMIN_KEYS = (
 
 
 def submit_request(
-    services: Services, request: GenerationRequest, caller: Principal, *, durable: bool = True
+    services: Services, request: GenerationRequest, caller: Principal, *, lasting: Lasting = "job"
 ) -> str:
     """Freeze a request, resolve it once so that mistakes come back now, and queue it.
 
@@ -31,7 +32,7 @@ def submit_request(
         services: the owners.
         request: what to make.
         caller: who wants it.
-        durable: see :meth:`modules.jobs.service.JobService.submit`.
+        lasting: see :meth:`modules.jobs.service.JobService.submit`.
 
     Returns:
         The job's id.
@@ -53,7 +54,7 @@ def submit_request(
     if frozen.script_name:
         services.plugins.scripts.prepare(frozen, catalogs, services.settings.current)
     seconds = services.estimator.seconds(plan)
-    return services.jobs.submit(frozen, caller.name, seconds=seconds, durable=durable)
+    return services.jobs.submit(frozen, caller.name, seconds=seconds, lasting=lasting)
 
 
 def check_settings_allowed(changes: Mapping[str, object], caller: Principal) -> None:

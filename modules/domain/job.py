@@ -2,8 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
-__all__ = ["JobKind", "JobState", "JobView", "ResultImage"]
+__all__ = ["JobKind", "JobState", "JobView", "Lasting", "ResultImage"]
+
+Lasting = Literal["job", "pictures", "nothing"]
+"""What of a job a power cut must not take back: the job from its submission on, or only what it has made
+once that is shown, or nothing, where who waits for it takes its pictures with the one answer there is. A
+killed server takes back nothing of any of them."""
 
 
 class JobState(StrEnum):

@@ -13,6 +13,8 @@ from modules.settings.options import Settings
 
 __all__ = ["decode_checked", "decode_latent", "encode_pixels", "pixels_to_tensor"]
 
+_STRIP = 16 * 1024  # pixels converted at a time
+
 
 def pixels_to_tensor(pixels: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 to (1, 3, H, W) float32 in [-1, 1]."""
@@ -77,5 +79,17 @@ def _fault(decoded: Tensor) -> str:
 
 
 def _to_pixels(decoded: Tensor) -> np.ndarray:
-    levels = (decoded + 1.0).div_(2.0).clamp_(0.0, 1.0).nan_to_num_().mul_(255.0).to(torch.uint8)
-    return levels.permute(1, 2, 0).contiguous().numpy()
+    """(3, H, W) float32 to (H, W, 3) uint8, in strips that stay in the processor's cache."""
+    values = decoded.detach().numpy()
+    channels, height, width = values.shape
+    pixels = np.empty((height, width, channels), np.uint8)
+    rows = max(1, _STRIP // width)
+    for start in range(0, height, rows):
+        levels = values[:, start : start + rows] + np.float32(1.0)
+        levels *= np.float32(0.5)
+        np.fmax(levels, np.float32(0.0), out=levels)  # the number of the two where one is NaN
+        np.minimum(levels, np.float32(1.0), out=levels)
+        levels *= np.float32(255.0)
+        for channel, plane in enumerate(levels.astype(np.uint8)):
+            pixels[start : start + rows, :, channel] = plane
+    return pixels

@@ -43,6 +43,7 @@ class JobOutput:
         owner: for ``[user]`` in file names.
         source: of image to image, whose masked-off parts are put back over the result.
         extensions: may change pictures before they are written.
+        lasting: whether what is put into the blob store must survive a power cut from then on.
 
     Attributes:
         facts: of the picture that was saved last.
@@ -56,6 +57,7 @@ class JobOutput:
     source: PreparedSource | None = None
     extensions: Extending = field(default_factory=NothingExtended)
     begun: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    lasting: bool = True
     facts: ImageFacts = field(default_factory=ImageFacts)
     comments: list[str] = field(default_factory=list)
     _made: dict[int, _Made] = field(default_factory=dict)
@@ -173,7 +175,7 @@ class JobOutput:
                 quality=settings.jpeg_quality,
                 lossless=settings.webp_lossless,
             )
-            path = self.blobs.path(self.blobs.put(content))
+            path = self.blobs.path(self.blobs.put(content, durable=self.lasting))
         return ResultImage(
             id=secrets.token_urlsafe(16),
             path=str(path),

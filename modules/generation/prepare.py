@@ -94,6 +94,7 @@ class Preparer:
             source,
             extensions=extensions,
             begun=self._begun(job),
+            lasting=self.kit.jobs.is_lasting(job.id),
         )
 
         def story(image: ImagePlan, memory: ImageMemory) -> ImageCoroutine:

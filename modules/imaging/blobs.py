@@ -11,12 +11,13 @@ from PIL import Image
 
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import load_image
-from modules.imaging.files import make_folder, write_new
+from modules.imaging.files import make_folder, sync_file, write_new, write_replacing
 
 __all__ = ["BlobStore"]
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _TOUCH_AFTER = 3600.0  # seconds; a younger time of use is exact enough
+_ON_DISK_AFTER = 120.0  # seconds; systems write what they hold back within 35
 
 
 class BlobStore:
@@ -30,8 +31,12 @@ class BlobStore:
         self._root = root
         self._lock = threading.Lock()
 
-    def put(self, content: bytes) -> str:
+    def put(self, content: bytes, *, durable: bool = True) -> str:
         """Store bytes.
+
+        Args:
+            content: the bytes.
+            durable: False does not wait for the disk: a power cut may take the blob back.
 
         Returns:
             Their id, 64 hexadecimal digits.
@@ -42,11 +47,17 @@ class BlobStore:
         blob_id = hashlib.sha256(content).hexdigest()
         path = self._place(blob_id)
         with self._lock:
-            if path.exists():
-                _touch(path)
-            else:
+            try:
+                status = path.stat()
+            except FileNotFoundError:
                 make_folder(path.parent)
-                write_new(path, content)
+                write_new(path, content, durable=durable)
+                return blob_id
+            if status.st_size != len(content):  # a power cut has cut it short
+                write_replacing(path, content)
+            elif durable and time.time() - status.st_mtime < _ON_DISK_AFTER:
+                sync_file(path)
+            _touch(path)
         return blob_id
 
     def get(self, blob_id: str) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modules.exceptions import StorageError
 
-__all__ = ["make_folder", "remove_leftovers", "storage_error", "write_new", "write_replacing"]
+__all__ = ["make_folder", "remove_leftovers", "storage_error", "sync_file", "write_new", "write_replacing"]
 
 _TEMPORARY = re.compile(r"\.(?:[0-9a-f]{16}|[\w.-]+\.json\.\w{8})\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -28,8 +28,14 @@ def make_folder(folder: Path) -> None:
         raise storage_error(folder, error) from error
 
 
-def write_new(path: Path, content: bytes) -> bool:
+def write_new(path: Path, content: bytes, *, durable: bool = True) -> bool:
     """Write a file that must not exist yet: temporary file, fsync, link into place, fsync the folder.
+
+    Args:
+        path: the file.
+        content: what is in it.
+        durable: False does not wait for the disk. The file outlives the process all the same; a power cut
+            in the next half minute may cut it short.
 
     Returns:
         False when ``path`` exists already; nothing was written then.
@@ -38,13 +44,14 @@ def write_new(path: Path, content: bytes) -> bool:
         StorageError: the file cannot be written; nothing is left behind.
     """
     try:
-        temporary = _temporary(path, content)
+        temporary = _temporary(path, content, durable=durable)
         try:
             if not _move_without_replacing(temporary, path):
                 return False
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     return True
@@ -62,6 +69,20 @@ def write_replacing(path: Path, content: bytes) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file that was written without waiting is safe from a power cut.
+
+    Raises:
+        StorageError: it cannot be.
+    """
+    try:
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
         _sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
@@ -100,13 +121,14 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     return StorageError(path, f"{path.name} could not be saved: {error.strerror or error}.")
 
 
-def _temporary(path: Path, content: bytes) -> Path:
+def _temporary(path: Path, content: bytes, *, durable: bool = True) -> Path:
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -55,6 +55,16 @@ class SqliteFile:
                 raise
             self._connection.execute("COMMIT")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read several times from one state of the file, without holding up who writes."""
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("COMMIT")
+
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Run a query and return all its rows."""
         with self._lock:

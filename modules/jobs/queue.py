@@ -127,9 +127,9 @@ class JobQueue:
                 (seconds, job_id),
             )
 
-    def finish(self, job_id: str, outcome: Outcome) -> bool:
+    def finish(self, job_id: str, outcome: Outcome, *, durable: bool = True) -> bool:
         """End a job for good; returns False when it had ended before, which then stays as it was."""
-        with self._store.transaction() as db:
+        with self._store.transaction(durable=durable) as db:
             return _end(db, job_id, outcome, self._clock())
 
     def release(self, job_id: str) -> None:
@@ -263,12 +263,12 @@ class JobQueue:
 
     def pending(self) -> tuple[str, ...]:
         """Ids of the jobs that may be claimed, next one first."""
-        with self._store.transaction() as db:
+        with self._store.snapshot() as db:
             return _claim_order(db)
 
     def ahead_of_next(self, owner: str) -> tuple[str, ...]:
         """Ids of the waiting jobs that would come before one that the owner submitted now."""
-        with self._store.transaction() as db:
+        with self._store.snapshot() as db:
             order = _claim_order(db, joining=owner)
         return order[: order.index("")]
 
@@ -358,6 +358,8 @@ def _claim_order(
     rows = db.execute(
         "SELECT id, owner FROM jobs WHERE state = 'queued' AND paused = 0 ORDER BY rank, sequence"
     ).fetchall()
+    if not rows and joining is None:
+        return ()
     counts = db.execute("SELECT owner, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY owner")
     running = {row["owner"]: int(row["n"]) for row in counts}
     waiting = [Waiting(row["id"], row["owner"]) for row in rows if row["owner"] not in skip_owners]

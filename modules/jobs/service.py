@@ -1,23 +1,21 @@
 """What pages, clients and the runner do with jobs: one object that joins queue and board."""
 
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, Unpack
 
-from modules.domain.job import JobKind, JobState, JobView, ResultImage
+from modules.domain.job import JobKind, JobState, JobView, Lasting, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
 from modules.jobs.board import JobBoard, ViewChanges
 from modules.jobs.control import Control
 from modules.jobs.log_context import note_jobs
+from modules.jobs.notes import JobNotes
 from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage, Totals
 
 __all__ = ["JobService", "PictureArchive"]
-
-WATCH_SECONDS = 5.0  # who asks for a job less often than this does not watch it
 
 
 class PictureArchive(Protocol):
@@ -54,17 +52,19 @@ class JobService:
         self._board = board
         self._freeze = freeze
         self._archive = archive
-        self._lock = threading.Lock()
-        self._controls: dict[str, Control] = {}
-        self._costs: dict[str, float] = {}  # expected device seconds of jobs that have not ended
-        self._looks: dict[str, float] = {}  # when a running job was last asked for, for those who poll
+        self._notes = JobNotes()
         self._work = threading.Event()
         self._work.set()  # the file may hold jobs from before
 
     # --- for pages and clients -----------------------------------------------------------------
 
     def submit(
-        self, request: GenerationRequest, owner: str, *, seconds: float | None = None, durable: bool = True
+        self,
+        request: GenerationRequest,
+        owner: str,
+        *,
+        seconds: float | None = None,
+        lasting: Lasting = "job",
     ) -> str:
         """Queue a generation request; returns the job's id once it is safely on disk.
 
@@ -72,19 +72,17 @@ class JobService:
             request: what to make.
             owner: who wants it.
             seconds: expected device time; None where it is not known.
-            durable: whether the job outlives a power cut, too. A caller who is told nothing before the
-                job has ended need not wait for that.
+            lasting: what a power cut must not take back. A caller who is told nothing before the job has
+                ended need not wait for the disk before that.
 
         Raises:
             QueueFullError: too many jobs are waiting.
         """
         payload = self._freeze(request).model_dump_json()
         job_id = self._queue.submit(
-            JobKind.GENERATE, payload, owner, images_total=request.image_count, durable=durable
+            JobKind.GENERATE, payload, owner, images_total=request.image_count, durable=lasting == "job"
         )
-        if seconds is not None:
-            with self._lock:
-                self._costs[job_id] = seconds
+        self._notes.submitted(job_id, cost=seconds, fleeting=lasting == "nothing")
         self._show_new(job_id, request.steps)
         return job_id
 
@@ -303,12 +301,15 @@ class JobService:
 
     def wants(self, job_id: str) -> Control:
         """What the owner wants of a running job; cheap enough to be asked before each step."""
-        with self._lock:
-            return self._controls.get(job_id, _NOTHING)
+        return self._notes.control(job_id)
 
     def acknowledge_skip(self, job_id: str) -> None:
         """The runner has ended the picture that was to be skipped."""
         self._steer(job_id, skip=False)
+
+    def is_lasting(self, job_id: str) -> bool:
+        """Whether a power cut must not take back what is shown of the job; always so after a restart."""
+        return not self._notes.is_fleeting(job_id)
 
     def report(self, job_id: str, **changes: Unpack[ViewChanges]) -> JobView:
         """Publish progress of a running job; it is not written to disk."""
@@ -316,9 +317,7 @@ class JobService:
 
     def is_watched(self, job_id: str) -> bool:
         """Whether somebody follows the job, or has looked at it in the last seconds."""
-        with self._lock:
-            looked = self._looks.get(job_id, -WATCH_SECONDS)
-        return time.monotonic() - looked < WATCH_SECONDS or self._board.is_followed(job_id)
+        return self._notes.is_watched(job_id) or self._board.is_followed(job_id)
 
     def add_images(self, job_id: str, *images: ResultImage, show: bool = True) -> None:
         """Record a finished picture on disk, then show it.
@@ -330,7 +329,7 @@ class JobService:
                 at once: what nobody has seen need not be safe from a power cut, so that two writes wait
                 for the disk only once.
         """
-        self._queue.add_images(job_id, *images, durable=show)
+        self._queue.add_images(job_id, *images, durable=show and self.is_lasting(job_id))
         if self._archive is not None:
             self._archive.record(self._queue.job(job_id), images)
         if show:
@@ -338,7 +337,7 @@ class JobService:
 
     def show_images(self, job_id: str, seconds: float) -> None:
         """Show pictures that were recorded before; books device time on the way, as :meth:`charge` does."""
-        self._queue.charge(job_id, seconds, durable=True)
+        self._queue.charge(job_id, seconds, durable=self.is_lasting(job_id))
         self._show_images(job_id)
 
     def archive_images(self, job_id: str, *images: ResultImage) -> None:
@@ -356,7 +355,7 @@ class JobService:
 
     def finish(self, job_id: str, outcome: Outcome) -> None:
         """End a running job: written to disk first, then shown to followers."""
-        if self._queue.finish(job_id, outcome):
+        if self._queue.finish(job_id, outcome, durable=self.is_lasting(job_id)):
             self._show_end(job_id)
         self._work.set()  # its owner's next job may start now
 
@@ -426,26 +425,22 @@ class JobService:
             finished=job.finished,
             eta_seconds=None,
         )
-        with self._lock:
-            self._controls.pop(job_id, None)
-            self._costs.pop(job_id, None)
-            self._looks.pop(job_id, None)
+        self._notes.forget(job_id)
         self._refresh_positions()
 
     def _look_at(self, view: JobView) -> None:
         if not view.state.is_final:
-            with self._lock:
-                self._looks[view.id] = time.monotonic()
+            self._notes.look(view.id)
 
     def _steer(self, job_id: str, **flags: bool) -> None:
-        with self._lock:
-            if not self._board.view(job_id).state.is_final:
-                self._controls[job_id] = replace(self._controls.get(job_id, _NOTHING), **flags)
+        if not self._board.view(job_id).state.is_final:
+            self._notes.steer(job_id, **flags)
+        if self._board.view(job_id).state.is_final:  # by now
+            self._notes.forget(job_id)
 
     def _expected(self, job_id: str) -> float | None:
         """Device time of a job: as foreseen when it was submitted, else as the latest jobs took."""
-        with self._lock:
-            known = self._costs.get(job_id)
+        known = self._notes.cost(job_id)
         return self._queue.mean_seconds() if known is None else known
 
     def _etas(self) -> dict[str, float]:
@@ -485,9 +480,6 @@ class JobService:
             started=job.started,
             finished=job.finished,
         )
-
-
-_NOTHING = Control()
 
 
 def _count(images: Sequence[ResultImage]) -> int:

@@ -1,6 +1,7 @@
-"""A disk that is full costs the picture that could not be saved, and nothing else."""
+"""A disk that is full costs the picture that could not be saved, and nothing else. Who waits for the disk."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def made(services: Services) -> JobView:
 def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> Path:
+    def full(path: Path, content: bytes, *, durable: bool) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -37,3 +38,19 @@ def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
     view = made(services)
     assert view.state is JobState.DONE
     assert Path(view.images[0].path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_the_pictures_of_a_request_that_keeps_something_wait_for_the_disk(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(handle: int) -> None:
+        raise OSError(errno.EIO, "the disk does not answer")
+
+    jobs = services.jobs
+    monkeypatch.setattr(os, "fsync", never)
+    unsaved = REQUEST.model_copy(update={"save_images": False})
+    answered = jobs.wait(jobs.submit(unsaved, "ann", lasting="nothing"), 120)
+    assert answered.state is JobState.DONE
+    assert Path(answered.images[0].path).read_bytes().startswith(b"\x89PNG")
+    for request in (REQUEST, unsaved.model_copy(update={"seed": 6})):
+        assert jobs.wait(jobs.submit(request, "ann", lasting="pictures"), 120).error_kind == "StorageError"

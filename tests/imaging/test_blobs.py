@@ -65,3 +65,24 @@ def test_a_full_disk_is_one_clear_sentence(
         store.put(b"content")
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_who_needs_a_blob_for_long_waits_for_the_disk_although_it_was_stored_before(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(handle: int) -> None:
+        raise OSError(5, "the disk does not answer")
+
+    monkeypatch.setattr(os, "fsync", never)
+    blob_id = store.put(b"content", durable=False)
+    assert store.get(blob_id) == b"content"
+    assert store.put(b"content", durable=False) == blob_id
+    with pytest.raises(StorageError):
+        store.put(b"content")
+
+
+def test_what_a_power_cut_has_cut_short_is_stored_again(store: BlobStore) -> None:
+    blob_id = store.put(b"content", durable=False)
+    store.path(blob_id).write_bytes(b"con")
+    assert store.put(b"content", durable=False) == blob_id
+    assert store.get(blob_id) == b"content"

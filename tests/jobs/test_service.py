@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.domain.job import JobState, ResultImage
+from modules.domain.job import JobState, Lasting, ResultImage
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
 from modules.jobs.board import JobBoard
@@ -15,6 +15,7 @@ from modules.jobs.queue import JobQueue, Outcome
 from modules.jobs.service import JobService
 
 REQUEST = GenerationRequest(prompt="a red apple", steps=4, batch_size=2)
+LASTING: tuple[Lasting, Lasting] = ("pictures", "nothing")
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_job_is_watched_while_it_is_followed_or_asked_for(
     service: JobService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("modules.jobs.service.time.monotonic", lambda: now)
+    monkeypatch.setattr("modules.jobs.notes.time.monotonic", lambda: now)
     job_id = service.submit(REQUEST, "ann")
     claim(service)
     assert not service.is_watched(job_id)
@@ -278,4 +279,16 @@ def test_the_end_of_an_old_job_is_read_from_the_file(tmp_path: Path) -> None:
     assert asyncio.run(service.ended(job_id)).error == "no"
     with pytest.raises(NotFoundError):
         asyncio.run(service.ended("unknown"))
+    service.close()
+
+
+def test_nothing_lasts_of_a_job_whose_pictures_are_in_the_answer_until_a_restart(tmp_path: Path) -> None:
+    service = open_service(tmp_path)
+    kept, answered = (service.submit(REQUEST, "ann", lasting=lasting) for lasting in LASTING)
+    assert (service.is_lasting(kept), service.is_lasting(answered)) == (True, False)
+    service.close()
+    service = open_service(tmp_path)  # killed: both jobs are there, and whoever waited is gone
+    service.recover()
+    assert {view.id for view in service.active()} == {kept, answered}
+    assert service.is_lasting(answered)
     service.close()

@@ -71,8 +71,8 @@ async def _generate(
 def _submit(services: Services, payload: Payload, caller: Principal) -> str:
     check_scripts(services.plugins.scripts, payload)
     request = _request(services, filled_from_infotext(payload))
-    # nothing is acknowledged before the pictures are there
-    return submit_request(services, request, caller, durable=False)
+    # nothing is acknowledged before the pictures are there, and they are in the answer if nothing is kept
+    return submit_request(services, request, caller, lasting="pictures" if request.save_images else "nothing")
 
 
 def _request(services: Services, payload: Payload) -> GenerationRequest:

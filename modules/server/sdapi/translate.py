@@ -60,11 +60,14 @@ def image_to_image_request(payload: ImageToImagePayload, blobs: BlobStore) -> Ge
     if payload.mask_blur is not None:
         source["mask_blur_x"] = source["mask_blur_y"] = payload.mask_blur
     source["inpainting_mask_invert"] = bool(payload.inpainting_mask_invert)
-    source["images"] = tuple(store_picture(blobs, text, "init_images") for text in payload.init_images)
+    keep = bool(payload.save_images)
+    source["images"] = tuple(
+        store_picture(blobs, text, "init_images", durable=keep) for text in payload.init_images
+    )
     source["soft_inpainting"] = _soft_inpainting(payload.alwayson_scripts or {})
     for name in ("mask", "latent_mask"):
         text = getattr(payload, name)
-        source[name] = store_picture(blobs, text, name) if text else None
+        source[name] = store_picture(blobs, text, name, durable=keep) if text else None
     return _validated({**_common(payload), "image_to_image": source})
 
 
@@ -77,15 +80,21 @@ def _soft_inpainting(scripts: dict[str, JsonValue]) -> Fields | None:
     return dict(zip(SoftInpainting.model_fields, arguments[1:], strict=False))
 
 
-def store_picture(blobs: BlobStore, text: str, field: str) -> str:
+def store_picture(blobs: BlobStore, text: str, field: str, *, durable: bool = True) -> str:
     """Decode a base64 picture to be sure that it is one, and keep its bytes; returns its id.
+
+    Args:
+        blobs: where it is kept.
+        text: the picture.
+        field: whose value it is.
+        durable: whether it outlives a power cut at once.
 
     Raises:
         RequestError: no base64, an address, not a picture, too large or damaged.
     """
     content = decode_base64(text, field=field)
     load_image(content, field=field)
-    return blobs.put(content)
+    return blobs.put(content, durable=durable)
 
 
 def _given(payload: Payload, names: tuple[str, ...]) -> Fields:
