@@ -33,7 +33,7 @@ every later call starts the studio at once, without the network. Your browser th
 
 launch options:
   --help, -h      show this text, and that of webui.py once it is installed
-  --prepare       make the environment and stop before starting
+  --prepare       make the environment and stop before starting; --exit is the same
   --reinstall     throw venv/ away and make it anew
   --no-xformers   do not add xformers where an NVIDIA GPU is found
 
@@ -465,7 +465,7 @@ def start(environment: Environment, arguments: list[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says. Returns the exit status."""
-    own = {"--help", "-h", "--prepare", "--reinstall", "--no-xformers"}
+    own = {"--help", "-h", "--prepare", "--exit", "--reinstall", "--no-xformers"}
     testing = arguments[:1] == ["test"]
     chosen = set() if testing else own.intersection(arguments)
     passed_on = arguments[1:] if testing else [word for word in arguments if word not in own]
@@ -480,7 +480,7 @@ def main(arguments: list[str]) -> int:
         prepare(environment, development=testing, allow_xformers="--no-xformers" not in chosen)
         if testing:
             return run_tests(environment, passed_on)
-        return 0 if "--prepare" in chosen else start(environment, passed_on)
+        return 0 if chosen & {"--prepare", "--exit"} else start(environment, passed_on)
     except LaunchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

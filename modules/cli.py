@@ -11,10 +11,13 @@ from pathlib import Path
 
 from modules.jobs.log_context import JobFilter, JsonFormatter
 from modules.server.supervisor import Supervisor, is_supervised
+from modules.settings.foreign_flags import familiar_flags
 from modules.settings.launch import Folders, LaunchOptions
 from modules.webui.stub_files import skip_stub_files
 
 __all__ = ["PATIENT_THREADS", "build_parser", "launch_options", "main", "model_options"]
+
+log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -190,8 +193,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0] in COMMANDS:  # these parse their own arguments
         _start_logging("INFO")
         return COMMANDS[words[0]](words[1:])
+    words, ignored = familiar_flags(words)
     arguments = build_parser().parse_args(words)
     _start_logging(arguments.loglevel.upper(), as_json=arguments.log_json)
+    if ignored:
+        log.warning("ignored, as nothing here needs it: %s", ", ".join(ignored))
     options = launch_options(arguments)
     # the imports below follow the command: adding a user needs no page, a supervisor no torch
     if arguments.command == "users":
