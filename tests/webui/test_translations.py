@@ -13,6 +13,7 @@ from modules.settings.options import describe_options
 from tests.webui.visible_text import component_texts, script_argument_texts, script_texts, template_texts
 
 COMPLETE = ("zh-Hans",)  # A1111's users' files need not be complete, ours must
+OF_GRADIO = ("Drop File Here", "- or -", "Click to Upload")  # in its fields for files
 PLACEHOLDERS = frozenset({"${value}", "@children", "LABEL"})  # filled before anybody sees them
 
 
@@ -44,6 +45,7 @@ def test_every_visible_text_has_a_translation(
         *script_texts(),
         *script_argument_texts(scripts),
         *setting_texts(),
+        *OF_GRADIO,
     }
     missing = sorted(text for text in map(str.strip, texts) if needs_translation(text) and text not in known)
     assert missing == []

@@ -80,18 +80,25 @@ class PictureReader:
         Raises:
             RequestError: the value is not what the field sends; ``field`` names it.
         """
-        value = payload if isinstance(payload, dict) else {}
-        source = value.get("image")
-        if not isinstance(source, dict):
+        data = self.content(payload, owner, field=field)
+        if data is None or not isinstance(payload, dict):
             return None
-        data = self._file(source, owner, field)
         image = _decoded(data, field)
         return PictureInput(
             data,
             image,
-            _mask(value.get("mask"), image.size, field),
-            _painted(value.get("paint"), image, field),
+            _mask(payload.get("mask"), image.size, field),
+            _painted(payload.get("paint"), image, field),
         )
+
+    def content(self, payload: object, owner: str, *, field: str) -> bytes | None:
+        """The picture's file in a field's value, as it was handed in; None when the field is empty.
+
+        Raises:
+            RequestError: the value is not what the field sends, or the file is gone; ``field`` names it.
+        """
+        source = payload.get("image") if isinstance(payload, dict) else None
+        return self._file(source, owner, field) if isinstance(source, dict) else None
 
     def uploaded(self, path: object, *, field: str) -> Path:
         """A file of the upload folder that the page names.

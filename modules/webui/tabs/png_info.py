@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from html import escape
-from pathlib import Path
-from urllib.parse import quote
 
 import gradio as gr
 
 from modules.exceptions import WebuiError
 from modules.imaging.metadata import ImageMetadata, read_metadata
+from modules.webui.form.mask_canvas import PictureReader, picture_field
 from modules.webui.inside import component_with_id
 from modules.webui.kit import PageKit
 from modules.webui.messages import explain
+from modules.webui.owner import owner_of
 from modules.webui.tab import GenerationTab
 
 __all__ = ["describe_metadata", "png_info_tab"]
@@ -22,15 +22,8 @@ NOTHING = "<p>This picture carries no generation parameters.</p>"
 def png_info_tab(kit: PageKit) -> None:
     """Lay the tab out and wire it."""
     with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"), gr.Row():
-        with gr.Column(scale=1, min_width=320):
-            picture = gr.File(
-                label="Picture whose parameters you want to read",
-                file_types=["image"],
-                type="filepath",
-                elem_id="pnginfo_image",
-                height=160,
-            )
-            shown = gr.HTML("", elem_id="pnginfo_preview", apply_default_css=False)
+        with gr.Column(scale=1, min_width=320, elem_classes=["settings-pane"]):
+            picture = picture_field("pnginfo_image", "Picture whose parameters you want to read")
         with gr.Column(scale=2, min_width=320):
             with gr.Row(elem_id="pnginfo_send"):
                 buttons = {
@@ -43,7 +36,12 @@ def png_info_tab(kit: PageKit) -> None:
             infotext = gr.State("")
             details = gr.HTML("", elem_id="html_info_pnginfo", apply_default_css=False)
     picture.change(
-        _read, picture, [details, infotext, shown], show_progress="hidden", api_visibility="private"
+        _reading(kit.events.reader),
+        picture,
+        [details, infotext],
+        trigger_mode="always_last",
+        show_progress="hidden",
+        api_visibility="private",
     )
     extras.click(
         _send_to_extras,
@@ -84,42 +82,38 @@ def _block(title: str, text: str, *, own: bool = False) -> str:
     return f'<section class="pnginfo-block">{heading}<pre translate="no">{escape(text)}</pre></section>'
 
 
-def _read(path: str | None) -> tuple[str, str, str]:
-    if not path:
-        return "", "", ""
-    try:
-        metadata = read_metadata(Path(path).read_bytes())
-    except (WebuiError, OSError) as error:
-        return f'<p role="alert">{escape(explain(error).text)}</p>', "", ""
-    return describe_metadata(metadata), metadata.infotext or "", _shown(path)
+def _reading(reader: PictureReader) -> Callable[[gr.Request, object], tuple[str, str]]:
+    def read(request: gr.Request, value: object) -> tuple[str, str]:
+        """What is said of a picture, and its infotext."""
+        try:
+            content = reader.content(value, owner_of(request), field="picture")
+            if content is None:
+                return "", ""
+            metadata = read_metadata(content)
+        except (WebuiError, OSError) as error:
+            return f'<p role="alert">{escape(explain(error).text)}</p>', ""
+        return describe_metadata(metadata), metadata.infotext or ""
+
+    return read
 
 
-def _shown(path: str) -> str:
-    address, name = escape(_uploaded(path)["url"]), escape(Path(path).name)
-    return (
-        f'<a href="{address}" class="full-size" title="Show the picture in full size">'
-        f'<img src="{address}" alt="{name}"></a>'
-    )
-
-
-def _uploaded(path: str) -> dict[str, str]:
-    """Value of a picture field that shows an uploaded file."""
-    return {"path": path, "url": f"gradio_api/file={quote(path)}", "name": Path(path).name}
-
-
-def _send_to_extras(path: str | None) -> list[object]:
-    if not path:
+def _handed_on(value: object) -> dict[str, object]:
+    """Value of another picture field that shows the same picture."""
+    if not isinstance(value, dict) or "image" not in value:
         raise gr.Error("Choose a picture first.")
-    return [{"image": _uploaded(path)}, gr.Tabs(selected="extras")]
+    return {"image": value["image"], "mask": ""}
 
 
-def _send(kit: PageKit, tab: GenerationTab) -> Callable[[str, str | None], list[object]]:
-    def send(infotext: str, path: str | None) -> list[object]:
-        if not path:
-            raise gr.Error("Choose a picture first.")
+def _send_to_extras(value: object) -> list[object]:
+    return [_handed_on(value), gr.Tabs(selected="extras")]
+
+
+def _send(kit: PageKit, tab: GenerationTab) -> Callable[[str, object], list[object]]:
+    def send(infotext: str, value: object) -> list[object]:
+        picture = _handed_on(value)
         updates = kit.events.fill(tab, infotext)
         if tab.picture:
-            updates[tab.form.keys.index(tab.picture)] = {"image": _uploaded(path), "mask": ""}
+            updates[tab.form.keys.index(tab.picture)] = picture
         return [*updates, gr.Tabs(selected=tab.name)]
 
     return send

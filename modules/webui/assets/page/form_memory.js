@@ -202,8 +202,13 @@ studio.form = {
     const form = forms.get(tab);
     return Boolean(form?.isOpen) && [...form.moving.values()].every(({ until }) => Date.now() > until);
   },
-  /** Ask for the values of a form; they come to `changed`. */
-  look(tab = studio.activeTab()) { studio.press(`${tab}_look`); },
+  /** Ask for the values of a form; they come to `changed`. The window hears nothing: open menus close at any click. */
+  look(tab = studio.activeTab()) {
+    const hush = (event) => event.stopPropagation();
+    document.addEventListener('click', hush);
+    studio.press(`${tab}_look`);
+    document.removeEventListener('click', hush);
+  },
   /** The server has written into a form: each of its fields takes its value in its own time. */
   written(tab) { setTimeout(() => studio.form.look(tab), OFTEN); },
   undo(tab) { return forms.get(tab)?.step(true) ?? []; },
