@@ -16,7 +16,7 @@ from modules.runtime.device import choose_runtime, configure_process
 from modules.settings.launch import LaunchOptions
 from modules.training import command as from_nothing
 from modules.training.finetuning.opening import TrainingRoom
-from modules.training.finetuning.presets import PRESETS, merged
+from modules.training.finetuning.presets import PRESETS, merged, preset_values
 from modules.training.finetuning.recipe import KINDS, FineTuneRecipe, checked_recipe, read_recipe
 from modules.training.finetuning.session import FineTuning
 
@@ -85,8 +85,8 @@ def recipe_of(arguments: argparse.Namespace, checkpoint: str | None) -> FineTune
     Raises:
         TrainingError: the file cannot be read, or something in the recipe is impossible.
     """
-    preset = PRESETS[arguments.preset] if arguments.preset else {}
     written = read_recipe(arguments.config) if arguments.config else {}
+    preset = preset_values(arguments.preset, arguments.kind, arguments.result or written.get("result"))
     prior = {"prompt": arguments.class_prompt, "pictures": arguments.class_pictures}
     flags: dict[str, object] = {
         "kind": arguments.kind,

@@ -292,10 +292,14 @@ class JobQueue:
         rows = self._store.rows("SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY sequence")
         return tuple(job_from_row(row) for row in rows)
 
-    def recent(self, owner: str, limit: int) -> tuple[Job, ...]:
-        """An owner's latest jobs, newest first."""
+    def recent(self, owner: str, limit: int, kind: JobKind | None = None) -> tuple[Job, ...]:
+        """An owner's latest jobs, of one kind or of all, newest first."""
         rows = self._store.rows(
-            "SELECT * FROM jobs WHERE owner = ? ORDER BY sequence DESC LIMIT ?", owner, limit
+            "SELECT * FROM jobs WHERE owner = ? AND (? IS NULL OR kind = ?) ORDER BY sequence DESC LIMIT ?",
+            owner,
+            kind,
+            kind,
+            limit,
         )
         return tuple(job_from_row(row) for row in rows)
 

@@ -193,9 +193,9 @@ class JobService:
         """The owner's job that was submitted last, if it is still in memory."""
         return self._board.latest(owner)
 
-    def recent(self, owner: str, limit: int = 50) -> tuple[JobView, ...]:
-        """The owner's latest jobs from the file, newest first."""
-        return tuple(self.view(job.id) for job in self._queue.recent(owner, limit))
+    def recent(self, owner: str, limit: int = 50, kind: JobKind | None = None) -> tuple[JobView, ...]:
+        """The owner's latest jobs from the file, of one kind or of all, newest first."""
+        return tuple(self.view(job.id) for job in self._queue.recent(owner, limit, kind))
 
     def image(self, image_id: str) -> OwnedImage:
         """Look a finished picture up by its unguessable id.

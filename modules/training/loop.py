@@ -118,6 +118,7 @@ class Trainer:
         decay = settings.ema_decay
         self.average = ExponentialMovingAverage(self._parameters, decay) if decay > 0 else None
         self._recent: list[Mapping[str, float]] = []
+        self._saved = 0  # step of the newest state on disk
         self._saved_at = self._logged_at = time.monotonic()
 
     def run(
@@ -174,6 +175,8 @@ class Trainer:
             self._recent.append({"loss": loss.item(), **figures})
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_gradient_norm)
         if not math.isfinite(norm.item()):
+            if self.step:
+                self.save()  # what the loss was finite with
             raise self._broken("gradient", norm.item())
         if math.isfinite(self.settings.max_gradient_value):
             torch.nn.utils.clip_grad_value_(self._parameters, self.settings.max_gradient_value)
@@ -204,7 +207,7 @@ class Trainer:
         write_tensors(state, self._path)
         if self.settings.save_steps and self.step % self.settings.save_steps == 0:
             write_tensors(state, self.kept(self.step))
-        self._saved_at = time.monotonic()
+        self._saved, self._saved_at = self.step, time.monotonic()
 
     def kept(self, step: int) -> Path:
         """Where the state of a step is kept."""
@@ -228,7 +231,7 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(f"{path} does not fit this recipe: {error}") from error
-        self.step = state["step"]
+        self.step = self._saved = state["step"]
         self.losses = list(state.get("losses", ()))
         _LOG.info("continue from step %d", self.step)
         return True
@@ -240,9 +243,9 @@ class Trainer:
         )
 
     def _broken(self, what: str, value: float) -> TrainingError:
+        kept = f"the state of step {self._saved} is kept" if self._saved else "no state had been saved yet"
         return TrainingError(
-            f"The {what} became {value} at step {self.step}; the last state is kept. "
-            "A lower learning rate may help."
+            f"The {what} became {value} at step {self.step}; {kept}. A lower learning rate may help."
         )
 
     def _log(self) -> None:

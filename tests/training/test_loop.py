@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -154,17 +155,42 @@ def test_losses_that_are_accumulated_count_as_one_larger_batch(tmp_path: Path) -
         assert torch.allclose(one, two, atol=1e-3)
 
 
+def _steep(network: nn.Module) -> Tensor:
+    """A loss whose slope, at zero, is infinite."""
+    total = torch.stack([parameter.sum() for parameter in network.parameters()]).sum()
+    return (total - total.detach()).abs().sqrt()
+
+
 def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(tmp_path: Path) -> None:
     trainer, network = _trainer(tmp_path)
     before = [parameter.detach().clone() for parameter in network.parameters()]
 
-    def steep(number: int) -> Measurement:
-        loss = sum(parameter.sum() for parameter in network.parameters()) * torch.tensor(1.0)
-        return (loss - loss.detach()).abs().sqrt(), {}  # its slope at zero is infinite
-
     with pytest.raises(TrainingError, match="gradient became"):
-        trainer.run(steep)
+        trainer.run(lambda _: (_steep(network), {}))
     assert all(torch.equal(one, two) for one, two in zip(before, network.parameters(), strict=True))
+
+
+def test_what_was_learnt_before_a_gradient_broke_is_saved(tmp_path: Path) -> None:
+    trainer, network = _trainer(tmp_path)
+    measure = _measure(network)
+    updates = trainer.updates(lambda number: measure(number) if number < 2 else (_steep(network), {}))
+    next(updates)
+    next(updates)
+    with pytest.raises(TrainingError, match="the state of step 2 is kept"):
+        next(updates)
+    again, other = _trainer(tmp_path)
+    assert again.resume()
+    assert again.step == 2
+    assert all(
+        torch.equal(one, two) for one, two in zip(network.parameters(), other.parameters(), strict=True)
+    )
+
+
+def test_a_loss_that_breaks_before_anything_was_saved_does_not_claim_a_state(tmp_path: Path) -> None:
+    trainer, network = _trainer(tmp_path)
+    with pytest.raises(TrainingError, match="no state had been saved yet"):
+        trainer.run(lambda _: (network(torch.ones(1, 6)).sum() * math.nan, {}))
+    assert not trainer.resume()
 
 
 def test_updates_can_be_taken_one_at_a_time(tmp_path: Path) -> None:

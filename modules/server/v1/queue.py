@@ -65,7 +65,9 @@ class _Prompts:
         try:
             request = self._jobs.request(job_id)
         except ValidationError:
-            return "training", str(json.loads(self._jobs.payload(job_id)).get("name", ""))[:PROMPT_LENGTH]
+            said = json.loads(self._jobs.payload(job_id))
+            recipe = said.get("recipe", said)  # of one that goes on; of one that was begun anew
+            return "training", str(recipe.get("name", ""))[:PROMPT_LENGTH]
         start = request.image_to_image
         task: Task = "txt2img" if start is None else "img2img" if start.mask is None else "inpaint"
         return task, request.prompt[:PROMPT_LENGTH]

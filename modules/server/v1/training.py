@@ -19,13 +19,16 @@ from modules.server.json_body import JsonRoute
 from modules.server.v1.models import JobModel, job_model
 from modules.services import Services
 from modules.training.finetuning.curve import smoothed
+from modules.training.finetuning.drawing import sample_path
 from modules.training.finetuning.pictures import read_picture
-from modules.training.finetuning.presets import PRESETS, merged
+from modules.training.finetuning.presets import PRESETS, merged, preset_kinds, preset_values
 from modules.training.finetuning.recipe import checked_recipe
 from modules.training.finetuning.sets import MAX_CAPTION, PictureSets
 
 __all__ = ["training_router"]
 
+_Checkpoint = Annotated[str, Query(max_length=500, description="title of one; else the current one")]
+_Step = Annotated[int, Query(ge=0, description="of the samples; 0 is the newest")]
 _POINTS = 200  # of a loss curve
 _THUMBNAIL = 160  # pixels
 _NO_STORE = {"cache-control": "no-store"}
@@ -56,6 +59,7 @@ class TrainingModel(BaseModel):
     kind: str = Field(description="lora, textual-inversion, hypernetwork or dreambooth")
     losses: list[float] = Field(description=f"moving mean of the loss, at most {_POINTS} points")
     sample: int = Field(description="step of the newest sample pictures; 0 before the first")
+    samples: list[int] = Field(description="steps of all sample pictures")
     can_go_on: bool = Field(description="whether it was stopped or failed, and left what it can go on from")
 
 
@@ -97,10 +101,16 @@ def _add_runs(router: APIRouter, services: Services) -> None:
     sets = _sets(services)
 
     @router.get("/presets")
-    def presets(caller: Caller) -> dict[str, JsonValue]:
-        """Starting values of recipes by model and memory."""
+    def presets(caller: Caller, checkpoint: _Checkpoint = "") -> dict[str, JsonValue]:
+        """Starting values of recipes by model and memory; those that fit a checkpoint come first.
+
+        Values are a LoRA's; `kinds` says what differs for a textual-inversion, a hypernetwork, or a
+        checkpoint that DreamBooth leaves.
+        """
         require_admin(caller)
-        return {name: _plain(part) for name, part in PRESETS.items()}
+        first = training.room.fitting_preset(checkpoint or services.settings.current.sd_model_checkpoint)
+        names = sorted(PRESETS, key=lambda name: name != first)
+        return {name: _plain({**PRESETS[name], "kinds": preset_kinds(name)}) for name in names}
 
     @router.post("/jobs", status_code=201)
     async def start(asked: NewTraining, caller: Caller) -> JobModel:
@@ -114,12 +124,13 @@ def _add_runs(router: APIRouter, services: Services) -> None:
         """Loss and samples of a training of the caller's."""
         folder = _own_folder(services, job_id, caller)
         recipe = training.recipe(job_id)
-        newest = _newest_sample(folder)
+        samples = _sample_steps(folder)
         return TrainingModel(
             name=recipe.name,
             kind=recipe.kind,
             losses=_points(training.losses(job_id)),
-            sample=int(newest.stem) if newest else 0,
+            sample=samples[-1] if samples else 0,
+            samples=samples,
             can_go_on=training.can_go_on(job_id),
         )
 
@@ -152,12 +163,17 @@ def _add_runs(router: APIRouter, services: Services) -> None:
         return Response(path.read_bytes(), media_type="image/png", headers=_NO_STORE)
 
     @router.get("/jobs/{job_id}/sample", response_class=Response, responses=PICTURE_ANSWER)
-    def get_sample(job_id: str, caller: Caller) -> Response:
-        """The newest sample pictures, side by side, as a PNG."""
-        newest = _newest_sample(_own_folder(services, job_id, caller))
-        if newest is None:
+    def get_sample(job_id: str, caller: Caller, step: _Step = 0) -> Response:
+        """The sample pictures of a step, side by side, as a PNG."""
+        folder = _own_folder(services, job_id, caller)
+        samples = _sample_steps(folder)
+        if not samples:
             raise NotFoundError("job_id", "there are no samples yet")
-        return Response(newest.read_bytes(), media_type="image/png", headers=_NO_STORE)
+        wanted = step or samples[-1]
+        if wanted not in samples:
+            raise NotFoundError("step", f"there are no samples of step {wanted}")
+        content = sample_path(folder, wanted).read_bytes()
+        return Response(content, media_type="image/png", headers=_NO_STORE)
 
 
 def _sets(services: Services) -> PictureSets:
@@ -232,8 +248,10 @@ def _submit(services: Services, sets: PictureSets, asked: NewTraining, caller: P
         raise RequestError("preset", f"there is no preset {asked.preset!r}; there are {', '.join(PRESETS)}")
     place: Mapping[str, object] = {}
     if asked.pictures is not None:
+        if not sets.captions(asked.pictures):
+            raise RequestError("pictures", f"there are no pictures in the set {asked.pictures!r} yet")
         place = {"data": {"folder": str(sets.place(asked.pictures))}}
-    preset: Mapping[str, object] = PRESETS[asked.preset] if asked.preset else {}
+    preset = preset_values(asked.preset, asked.recipe.get("kind"), asked.recipe.get("result"))
     current = {"checkpoint": services.settings.current.sd_model_checkpoint}
     recipe = checked_recipe(merged(current, preset, asked.recipe, place))
     return services.training.submit(recipe, caller.name)
@@ -251,8 +269,8 @@ def _stopped(services: Services, job_id: str) -> StoppedTraining:
     return StoppedTraining(id=job_id, name=recipe.name, kind=recipe.kind, finished=finished)
 
 
-def _newest_sample(folder: Path) -> Path | None:
-    return max((folder / "samples").glob("*.png"), default=None)
+def _sample_steps(folder: Path) -> list[int]:
+    return sorted(int(path.stem) for path in sample_path(folder, 0).parent.glob("*.png"))
 
 
 def _points(losses: list[float]) -> list[float]:

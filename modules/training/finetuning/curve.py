@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from modules.imaging.files import make_folder, write_replacing
+from modules.imaging.png_file import png_file
+
 __all__ = ["draw_curve", "read_losses", "smoothed", "write_losses"]
 
 _SIZE = (640, 280)
@@ -48,8 +51,8 @@ def draw_curve(losses: Sequence[float], path: Path) -> Path:
         pen.text((4, bottom - 10), "0", fill=_INK)
         pen.text((left, bottom + 8), "1", fill=_INK)
         pen.text((right - 40, bottom + 8), str(len(losses)), fill=_INK)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    canvas.save(path)
+    make_folder(path.parent)
+    write_replacing(path, png_file(canvas))
     return path
 
 

@@ -8,14 +8,15 @@ from PIL import Image
 from torch import Tensor
 
 from modules.checkpoints.model import LoadedModel
+from modules.imaging.files import make_folder, write_replacing
+from modules.imaging.png_file import png_file
 from modules.training.finetuning.pictures import picture_paths
 from modules.training.finetuning.texts import CaptionEncoder, vector_of
 from modules.training.sampling import ddim, start_noise
 
-__all__ = ["draw_class", "draw_picture", "draw_row"]
+__all__ = ["draw_class", "draw_picture", "draw_row", "sample_path"]
 
 _CLASS_STEPS = 25
-_CLASS_CFG = 7.0
 
 
 @torch.no_grad()
@@ -48,6 +49,11 @@ def draw_picture(
     return Image.fromarray(shown.contiguous().numpy())
 
 
+def sample_path(folder: Path, step: int) -> Path:
+    """Where the run in ``folder`` keeps the samples of a step."""
+    return folder / "samples" / f"{step:06d}.png"
+
+
 def draw_row(pictures: list[Image.Image], path: Path) -> Path:
     """Write pictures side by side."""
     row = Image.new("RGB", (sum(picture.width for picture in pictures), pictures[0].height))
@@ -55,21 +61,28 @@ def draw_row(pictures: list[Image.Image], path: Path) -> Path:
     for picture in pictures:
         row.paste(picture, (left, 0))
         left += picture.width
-    path.parent.mkdir(parents=True, exist_ok=True)
-    row.save(path)
+    make_folder(path.parent)
+    write_replacing(path, png_file(row))
     return path
 
 
 def draw_class(
-    model: LoadedModel, texts: CaptionEncoder, folder: Path, *, prompt: str, count: int, side: int
+    model: LoadedModel,
+    texts: CaptionEncoder,
+    folder: Path,
+    *,
+    prompt: str,
+    count: int,
+    side: int,
+    cfg_scale: float,
 ) -> Generator[int, None, None]:
     """Draw pictures of a class until there are ``count`` in ``folder``; yields the number of those there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     there = len(list(picture_paths(folder)))
     for number in range(there, count):
         picture = draw_picture(
-            model, texts, prompt, side=side, seed=number, steps=_CLASS_STEPS, cfg_scale=_CLASS_CFG
+            model, texts, prompt, side=side, seed=number, steps=_CLASS_STEPS, cfg_scale=cfg_scale
         )
-        picture.save(folder / f"{number:05d}.png")
         (folder / f"{number:05d}.txt").write_text(prompt, encoding="utf-8")
+        write_replacing(folder / f"{number:05d}.png", png_file(picture))
         yield number + 1

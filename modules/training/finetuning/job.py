@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from modules.domain.job import JobState
+from modules.domain.job import JobKind, JobState
 from modules.exceptions import NotFoundError, TrainingError
 from modules.generation.failures import failed
 from modules.jobs.control import Control
@@ -30,7 +30,7 @@ BOOK_EVERY = 5.0  # seconds of the device that are booked on the job at a time
 CURVE_EVERY = 10.0  # seconds between two drawings of the loss curve
 _STATE = "state.pt"
 _FOR_GOING_ON = ("state*.pt", "latents.pt", "class-latents.pt")  # of no use once a run is done
-_LOOKED_AT = 200  # of an owner's latest jobs, for trainings that can go on
+_LOOKED_AT = 200  # of an owner's latest trainings, for those that can go on
 
 
 class TrainingTask(BaseModel):
@@ -72,7 +72,7 @@ class TrainingJobs:
             QueueFullError: too many jobs are waiting.
         """
         self.room.check(recipe, memory=False)
-        return self.jobs.submit_training(recipe.model_dump_json(), owner)
+        return self.jobs.submit_training(self.room.with_checkpoint(recipe).model_dump_json(), owner)
 
     def go_on(self, job_id: str, owner: str) -> str:
         """Queue the rest of a run that was stopped or has failed; returns the new job's id.
@@ -100,7 +100,7 @@ class TrainingJobs:
 
     def stopped(self, owner: str) -> list[str]:
         """The owner's latest jobs whose runs can go on, newest first, one of each run."""
-        jobs = [view.id for view in self.jobs.recent(owner, _LOOKED_AT)]
+        jobs = [view.id for view in self.jobs.recent(owner, _LOOKED_AT, JobKind.TRAIN)]
         return [job_id for job_id in self._folders(jobs).values() if self.can_go_on(job_id)]
 
     def forget(self, job_id: str) -> None:
@@ -283,21 +283,31 @@ class TrainingRun:
         self._speed = None
 
     def _stop(self, *, keep: bool) -> None:
-        """End as the owner wants: with what was learnt so far, from which it can go on, or with nothing."""
+        """End as the owner wants: with what was learnt so far, from which it can go on, or with nothing.
+
+        A run that was to go on and has not got to it yet keeps the state that it would have begun with.
+        """
         if keep and self._run is not None and self._run.trainer.step:
             self._run.finish()
             self._finish()
             return
+        folder = self._office.folder_of(self.job_id)
         self._end(Outcome(JobState.CANCELLED))
-        shutil.rmtree(self._office.folder_of(self.job_id), ignore_errors=True)
+        if not (keep and (folder / _STATE).is_file()):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _finish(self) -> None:
         run = self._run
         if run is None:
             return
-        info = json.dumps({"result": run.result.name, "steps": run.trainer.step, "tag": _tag(run)})
+        info = {
+            "result": run.result.name,
+            "steps": run.trainer.step,
+            "tag": _tag(run),
+            "is_checkpoint": run.recipe.makes_checkpoint,
+        }
         is_whole = run.trainer.step >= run.recipe.optimisation.steps
-        self._end(Outcome(JobState.DONE, comments=run.notes, info=info))
+        self._end(Outcome(JobState.DONE, comments=run.notes, info=json.dumps(info)))
         for pattern in _FOR_GOING_ON if is_whole else ():
             for path in run.folder.glob(pattern):
                 path.unlink(missing_ok=True)

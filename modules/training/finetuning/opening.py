@@ -11,7 +11,7 @@ from modules.checkpoints.catalog import ModelCatalog
 from modules.checkpoints.files import CheckpointFile
 from modules.checkpoints.loader import detect_checkpoint, load_model
 from modules.checkpoints.model import LoadedModel
-from modules.exceptions import TrainingError
+from modules.exceptions import TrainingError, WebuiError
 from modules.families.detect import DetectedModel
 from modules.families.family import Family
 from modules.runtime.device import Runtime, free_memory
@@ -20,6 +20,7 @@ from modules.training.finetuning.hypernet import HypernetworkTrainee
 from modules.training.finetuning.lora import LoraTrainee
 from modules.training.finetuning.memory import foresee
 from modules.training.finetuning.pictures import PictureSet, read_pictures
+from modules.training.finetuning.presets import PRESETS, fitting_preset
 from modules.training.finetuning.recipe import FineTuneRecipe
 from modules.training.finetuning.session import FineTuning, is_begun
 from modules.training.finetuning.trainee import Trainee
@@ -91,6 +92,22 @@ class TrainingRoom:
         trainee = self._trainee(recipe, model)
         result = self._result_folder(recipe) / f"{recipe.name}{trainee.suffix}"
         return FineTuning(recipe, pictures, model, trainee, folder=folder, result=result)
+
+    def with_checkpoint(self, recipe: FineTuneRecipe) -> FineTuneRecipe:
+        """The recipe with the checkpoint that it means, so that it means the same one whenever it goes on.
+
+        Raises:
+            NotFoundError, TrainingError: there is none.
+        """
+        return recipe.model_copy(update={"checkpoint": self._file(recipe).title})
+
+    def fitting_preset(self, checkpoint: str | None) -> str:
+        """The preset for a checkpoint on this device; of one that cannot be used, the first of all."""
+        try:
+            found = self.catalog.find_checkpoint(checkpoint) if checkpoint else self.catalog.checkpoints()[0]
+            return fitting_preset(detect_checkpoint(found), free_memory(self.runtime.device))
+        except (WebuiError, IndexError):
+            return next(iter(PRESETS))
 
     def result_path(self, recipe: FineTuneRecipe) -> Path | None:
         """The file that a recipe has made; None where there is none yet."""

@@ -82,7 +82,8 @@ def read_pictures(choice: DataChoice, word: str) -> PictureSet:
         raise TrainingError(f"There is no folder {folder}; put your pictures there or choose another.")
     listed, problems = _listed_captions(folder)
     pictures, silent, by_name = [], [], []
-    for path in picture_paths(folder):
+    paths = list(picture_paths(folder))
+    for path in paths:
         try:
             picture, is_named = _read_one(path, folder, choice, listed)
         except TrainingError as error:
@@ -93,8 +94,8 @@ def read_pictures(choice: DataChoice, word: str) -> PictureSet:
             silent.append(path.name)
         elif is_named:
             by_name.append(path.name)
-    missing = sorted(set(listed) - {picture.path.relative_to(folder).as_posix() for picture in pictures})
-    if missing and pictures:
+    missing = sorted(set(listed) - {path.relative_to(folder).as_posix() for path in paths})
+    if missing and paths:
         problems.append(f"{METADATA} names pictures that are not there: {_names(missing)}.")
     if silent:
         problems.append(
@@ -173,8 +174,12 @@ def _listed_captions(folder: Path) -> tuple[dict[str, str], list[str]]:
     path = folder / METADATA
     if not path.is_file():
         return {}, []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        return {}, [f"{METADATA} cannot be read as UTF-8 text: {error}."]
     captions, bad = {}, []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:

@@ -22,7 +22,7 @@ from modules.training.finetuning.batches import Batches, latents_of, mask_of
 from modules.training.finetuning.captions import caption_of, filled, first_caption
 from modules.training.finetuning.checkpointing import checkpoint_blocks
 from modules.training.finetuning.curve import draw_curve, write_losses
-from modules.training.finetuning.drawing import draw_class, draw_picture, draw_row
+from modules.training.finetuning.drawing import draw_class, draw_picture, draw_row, sample_path
 from modules.training.finetuning.latents import EncodedPicture, encode_pictures, settled
 from modules.training.finetuning.pictures import PictureSet, read_pictures
 from modules.training.finetuning.recipe import DataChoice, FineTuneRecipe, Optimisation, PriorChoice
@@ -224,6 +224,7 @@ class FineTuning:
                 prompt=prior.prompt,
                 count=prior.pictures,
                 side=self._resolution,
+                cfg_scale=self.recipe.samples.cfg_scale,
             )
             for done in drawing:
                 yield self._telling(f"Drawing pictures of the class: {done} of {prior.pictures}")
@@ -266,7 +267,7 @@ class FineTuning:
                 )
                 for prompt in prompts
             ]
-        return draw_row(drawn, self.folder / "samples" / f"{self.trainer.step:06d}.png")
+        return draw_row(drawn, sample_path(self.folder, self.trainer.step))
 
     def _write(self, path: Path) -> None:
         make_folder(path.parent)

@@ -2,13 +2,13 @@
 (function begin() {
   if (!window.studio?.ask) { requestAnimationFrame(begin); return; }  // the page's scripts come later
   const $ = (selector) => element.querySelector(selector);
-  const root = $('.train-root'), form = $('.train-form'), grid = $('.train-grid'), said = $('.train-said');
-  const watch = $('.train-watch'), sample = $('.train-sample'), setField = $('[name="set"]'), picker = $('.train-add input');
-  const KEPT = 'studio-training', PACE = 2000, FINAL = ['done', 'failed', 'cancelled'];
+  const root = $('.train-root'), form = $('.train-form'), grid = $('.train-grid'), refused = $('.train-refused');
+  const setField = $('[name="set"]'), picker = $('.train-add input'), drop = $('.train-drop');
   const field = (name) => form.elements.namedItem(name);
   const number = (name) => (field(name).value === '' ? undefined : Number(field(name).value));
   const setPath = (...parts) => ['training/sets', encodeURIComponent(setField.value.trim() || 'pictures'), ...parts].join('/');
-  let presets = {}, job = localStorage.getItem(KEPT) || '', shownSample = 0, timer = 0;
+  const checkpoint = () => studio.form.value('txt2img', 'setting_sd_model_checkpoint') || '';
+  let presets = {}, presetsFor;
 
   // --- pictures and captions
   const card = ([file, caption]) => {
@@ -23,7 +23,12 @@
     item.append(picture, text, remove);
     return item;
   };
-  const show = ({ captions }) => grid.replaceChildren(...Object.entries(captions).map(card));
+  const invitation = drop.textContent;
+  const show = ({ captions }) => {
+    grid.replaceChildren(...Object.entries(captions).map(card));
+    const count = grid.children.length;
+    drop.textContent = count ? studio.text('Pictures: {0}. Say below what each of them shows; more can be dropped here.', count) : invitation;
+  };
   const load = () => studio.attempt(async () => show(await studio.ask('GET', setPath())));
   const send = async (file) => {
     const place = `api/v1/${setPath('pictures')}?file=${encodeURIComponent(file.name)}`;
@@ -31,7 +36,10 @@
     if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.detail || studio.text('{0} could not be sent.', file.name));
   };
   const add = async (files) => {
-    for (const file of files) await studio.attempt(() => send(file));
+    for (const [i, file] of files.entries()) {
+      drop.textContent = studio.text('Sending picture {0} of {1}', i + 1, files.length);
+      await studio.attempt(() => send(file));
+    }
     picker.value = '';
     load();
   };
@@ -52,16 +60,25 @@
 
   // --- the recipe
   const choosePreset = () => {
-    const { optimisation = {}, lora = {} } = presets[field('preset').value] || {};
-    field('steps').value = optimisation.steps ?? '';
-    field('learning_rate').value = optimisation.learning_rate ?? 0.0001;
+    const { kinds = {}, optimisation, lora = {} } = presets[field('preset').value] || {};
+    const made = field('kind').value === 'dreambooth' ? field('result').value : field('kind').value;
+    const learning = { learning_rate: 0.0001, batch: 1, ...optimisation, ...kinds[made]?.optimisation };
+    field('steps').value = learning.steps ?? '';
+    field('learning_rate').value = learning.learning_rate;
+    field('batch').value = learning.batch;
     field('rank').value = lora.rank ?? '';
-    field('batch').value = optimisation.batch ?? 1;
     field('vectors').value ||= 4;
+  };
+  const askPresets = async () => {
+    presetsFor = checkpoint();
+    presets = await studio.ask('GET', `training/presets?${new URLSearchParams({ checkpoint: presetsFor })}`);
+    field('preset').replaceChildren(...Object.keys(presets).map((name) => new Option(name)));
+    choosePreset();
   };
   const chooseKind = () => {
     root.dataset.kind = field('kind').value;
     for (const label of form.querySelectorAll('[data-for]')) label.hidden = !label.dataset.for.split(' ').includes(root.dataset.kind);
+    choosePreset();
   };
   // one number, or A1111's "0.005:100, 1e-3:1000, 1e-5"; what is neither is refused by the server with a sentence
   const rates = (text) => (text === '' ? {} : Number.isFinite(Number(text)) ? { learning_rate: Number(text) } : { rates: text });
@@ -71,6 +88,7 @@
     return {
       kind,
       name: field('name').value.trim(),
+      checkpoint: checkpoint() || undefined,
       data: {
         trigger: field('trigger').value.trim(),
         folder: field('folder').value.trim() || undefined,
@@ -102,117 +120,66 @@
       result: field('result').value,
       replace: ticked('replace'),
       save_every: number('save_every'),
-      prior: kind === 'dreambooth' && preserved ? { prompt: preserved } : null,
+      prior: kind === 'dreambooth' && preserved ? { prompt: preserved, pictures: number('class_pictures') } : null,
       samples: { every: number('sample_every') ?? 0, prompts: prompt ? [prompt] : [] },
     };
   };
   field('preset').onchange = choosePreset;
   field('kind').onchange = chooseKind;
+  field('result').onchange = choosePreset;
   form.onsubmit = async (event) => {
     event.preventDefault();
-    said.textContent = '';
+    refused.textContent = '';
     const asked = { recipe: recipe(), preset: field('preset').value };
     if (!asked.recipe.data.folder) asked.pictures = setField.value.trim() || 'pictures';
     try {
-      follow((await studio.ask('POST', 'training/jobs', asked)).id);
+      watch.follow((await studio.ask('POST', 'training/jobs', asked)).id);
     } catch (error) {
-      said.textContent = error.message;
+      refused.textContent = error.message;
     }
   };
 
-  // --- the training that goes on
-  const follow = (id) => {
-    job = id;
-    shownSample = 0;
-    localStorage.setItem(KEPT, id);
-    look();
-  };
-  const tell = (view) => {
-    if (view.state === 'done') return studio.text('Done. Write {0} into a prompt.', JSON.parse(view.info || '{}').tag || '');
-    if (view.state === 'failed') return view.error;
-    if (view.state === 'cancelled') return studio.text('The training was cancelled.');
-    if (view.state === 'paused') return studio.text('Paused at step {0} of {1}.', view.step, view.steps);
-    if (view.state === 'queued') return studio.text('Waiting in the queue.');
-    if (!view.step) return view.text || studio.text('Preparing');
-    if (view.eta_seconds === null) return studio.text('Step {0} of {1}.', view.step, view.steps);
-    return studio.text('Step {0} of {1}, about {2} minutes left.', view.step, view.steps, Math.ceil(view.eta_seconds / 60));
-  };
-  const draw = ({ losses, sample: step }) => {
-    const highest = Math.max(...losses, 1e-9);
-    const points = losses.map((loss, i) => `${(200 * i) / Math.max(1, losses.length - 1)},${60 - (56 * loss) / highest}`);
-    $('.train-curve polyline').setAttribute('points', points.join(' '));
-    if (step && step !== shownSample) sample.src = `api/v1/training/jobs/${job}/sample?step=${step}`;
-    sample.hidden = !step;
-    shownSample = step;
-  };
+  // --- trainings that can go on
   const stopped = $('.train-stopped');
-  const stoppedLine = ({ id, name }) => {
-    const button = (text, act) => Object.assign(document.createElement('button'), { type: 'button', textContent: text, onclick: () => studio.attempt(act) });
-    const said = Object.assign(document.createElement('span'), { textContent: studio.text('{0} is not finished.', name) });
-    const item = document.createElement('li');
-    item.append(
-      said,
-      button(studio.text('Continue'), async () => follow((await studio.ask('POST', `training/jobs/${id}/continue`)).id)),
-      button(studio.text('Remove'), async () => showStopped(await studio.ask('DELETE', `training/jobs/${id}`))),
-    );
-    return item;
+  const stoppedLine = ({ id, name }) => studio.make('li', {},
+    studio.make('span', {}, studio.text('{0} is not finished.', name)),
+    studio.make('button', { type: 'button', onclick: () => studio.attempt(async () => watch.follow((await studio.ask('POST', `training/jobs/${id}/continue`)).id)) }, studio.text('Continue')),
+    studio.make('button', { type: 'button', onclick: () => forget(id, name) }, studio.text('Remove')));
+  const forget = (id, name) => {
+    if (!confirm(studio.text('Remove what {0} could go on from? The file that it has made stays.', name))) return;
+    studio.attempt(async () => showStopped(await studio.ask('DELETE', `training/jobs/${id}`)));
   };
   const showStopped = (list) => stopped.replaceChildren(...list.map(stoppedLine));
   const askStopped = () => studio.attempt(async () => showStopped(await studio.ask('GET', 'training/jobs')));
-  const offer = (state) => {
-    const runs = !FINAL.includes(state);
+  const watch = new studio.TrainingWatch(root, (runs) => {
     $('.train-start').hidden = stopped.hidden = runs;
-    for (const button of form.querySelectorAll('[data-act]')) button.hidden = !runs;
-    $('[data-act="pause"]').hidden ||= state === 'paused';
-    $('[data-act="resume"]').hidden ||= state !== 'paused';
-  };
-  const look = async () => {
-    clearTimeout(timer);
-    if (!job) return;
-    try {
-      const [view, training] = await Promise.all([studio.ask('GET', `jobs/${job}`), studio.ask('GET', `training/jobs/${job}`)]);
-      watch.hidden = false;
-      said.textContent = tell(view);
-      $('progress').value = view.progress;
-      draw(training);
-      offer(view.state);
-      if (FINAL.includes(view.state)) {
-        localStorage.removeItem(KEPT);
-        askStopped();
-        return;
-      }
-    } catch {
-      offer('done');
-      localStorage.removeItem(KEPT);
-      return;
-    }
-    timer = setTimeout(() => (root.offsetParent ? look() : wait()), PACE);
-  };
-  const wait = () => { timer = setTimeout(() => (root.offsetParent ? look() : wait()), PACE); };  // asks nothing while hidden
-  for (const button of form.querySelectorAll('[data-act]')) {
-    button.onclick = () => studio.attempt(async () => { await studio.ask('POST', `jobs/${job}/${button.dataset.act}`); look(); });
-  }
+    if (!runs) askStopped();
+  });
 
-  // --- when the tab is first seen
+  // --- when the tab is seen
   const start = async () => {
     const { editable } = await studio.visitor();
     if (!editable) {
-      said.textContent = studio.text('Only an administrator can train models.');
+      refused.textContent = studio.text('Only an administrator can train models.');
       $('.train-start').disabled = true;
       return;
     }
-    presets = await studio.ask('GET', 'training/presets');
-    field('preset').replaceChildren(...Object.keys(presets).map((name) => new Option(name)));
-    choosePreset();
+    await askPresets();
     for (const name of await studio.ask('GET', 'training/sets')) $('datalist').append(new Option(name));
     load();
     askStopped();
-    look();
+    await watch.seen();
   };
+  const seenAgain = async () => {
+    if ($('.train-start').disabled) return;
+    if (checkpoint() !== presetsFor) await askPresets();
+    await watch.seen();
+  };
+  let isStarted = false;
   chooseKind();
-  new IntersectionObserver((seen, observer) => {
+  new IntersectionObserver((seen) => {
     if (!seen.some((one) => one.isIntersecting)) return;
-    observer.disconnect();
-    studio.attempt(start);
+    studio.attempt(isStarted ? seenAgain : start);
+    isStarted = true;
   }).observe(root);
 }());

@@ -12,6 +12,7 @@ from modules.domain.principal import LOCAL, Principal
 from modules.jobs.queue import Outcome
 from modules.services import Services
 from modules.training.finetuning.curve import draw_curve, write_losses
+from modules.training.finetuning.presets import PRESETS
 from tests.checkpoints.tiny import state_dict, write
 from tests.server.studio import Studio, open_studio
 from tests.training.finetuning.folders import draw
@@ -103,14 +104,22 @@ def test_a_training_is_queued_with_preset_and_own_values(studio: Desk, tmp_path:
     job_id = _begun(studio, tmp_path)
     recipe = studio.services.training.recipe(job_id)
     assert (recipe.optimisation.steps, recipe.optimisation.batch, recipe.lora.rank) == (9, 2, 32)
+    assert recipe.checkpoint.startswith("a.safetensors"), "it goes on with this one, whatever is chosen then"
     (line,) = studio.get("/api/v1/queue").json()["active"]
     assert (line["task"], line["prompt"]) == ("training", "fox")
-    assert "SDXL, 12 GB" in studio.get("/api/v1/training/presets").json()
+
+
+def test_presets_begin_with_the_one_that_fits_and_say_what_other_kinds_need(studio: Desk) -> None:
+    presets = studio.get("/api/v1/training/presets?checkpoint=a").json()
+    assert next(iter(presets)) == "Embedded model, processor", "a.safetensors has few channels"
+    assert set(presets) == set(PRESETS)
+    kinds = presets["SDXL, 12 GB"]["kinds"]
+    assert kinds["textual-inversion"] == {"optimisation": {"learning_rate": 0.005}}
 
 
 def test_losses_and_samples_of_a_training_can_be_looked_at(studio: Desk, tmp_path: Path) -> None:
     job_id = _begun(studio, tmp_path)
-    began = {"name": "fox", "kind": "lora", "losses": [], "sample": 0, "can_go_on": False}
+    began = {"name": "fox", "kind": "lora", "losses": [], "sample": 0, "samples": [], "can_go_on": False}
     assert studio.get(f"{JOBS}/{job_id}").json() == began
     places = (f"{JOBS}/{job_id}/curve", f"{JOBS}/{job_id}/sample")
     for place in places:
@@ -118,11 +127,15 @@ def test_losses_and_samples_of_a_training_can_be_looked_at(studio: Desk, tmp_pat
     folder = studio.services.training.folder_of(job_id)
     draw_curve([0.5, 0.25], folder / "loss.png")
     write_losses([0.5, 0.25], folder / "loss.csv")
-    draw(folder / "samples" / "000200.png")
+    draw(folder / "samples" / "000100.png", seed=1)
+    newest = draw(folder / "samples" / "000200.png").read_bytes()
     now = studio.get(f"{JOBS}/{job_id}").json()
-    assert now == {**began, "losses": [0.5, 0.375], "sample": 200}
+    assert now == {**began, "losses": [0.5, 0.375], "sample": 200, "samples": [100, 200]}
     for place in places:
         assert studio.get(place).headers["content-type"] == "image/png"
+    assert studio.get(places[1]).content == studio.get(f"{places[1]}?step=200").content == newest
+    assert studio.get(f"{places[1]}?step=100").content != newest
+    assert studio.get(f"{places[1]}?step=300").status_code == 404
 
 
 def test_a_stopped_training_is_listed_and_queued_again(studio: Desk, tmp_path: Path) -> None:
@@ -152,15 +165,16 @@ def test_a_stopped_training_is_listed_and_queued_again(studio: Desk, tmp_path: P
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"recipe": {"kind": "lora", "name": "x"}, "pictures": "gone"}, "no folder"),
+        ({"recipe": {"kind": "lora", "name": "x"}, "pictures": "gone"}, "no pictures in the set"),
         ({"recipe": {"kind": "lora", "name": "x"}, "preset": "gone"}, "no preset"),
         ({"recipe": {"kind": "magic", "name": "x"}, "pictures": "foxes"}, "kind"),
         ({"recipe": {}}, "data: Field required"),
     ],
 )
 def test_a_training_that_cannot_be_done_is_refused_at_once(
-    studio: Desk, asked: dict[str, object], said: str
+    studio: Desk, tmp_path: Path, asked: dict[str, object], said: str
 ) -> None:
+    _sent(studio, tmp_path)
     answer = studio.post(JOBS, asked)
     assert answer.status_code == 422
     assert said in answer.text

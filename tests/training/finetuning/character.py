@@ -31,7 +31,7 @@ from modules.settings.launch import Folders
 from modules.training.fidelity.measures import wilson_interval
 from modules.training.finetuning.drawing import draw_picture
 from modules.training.finetuning.opening import TrainingRoom
-from modules.training.finetuning.presets import PRESETS, merged
+from modules.training.finetuning.presets import merged, preset_values
 from modules.training.finetuning.recipe import FineTuneRecipe, checked_recipe
 from modules.training.finetuning.session import FineTuning
 from tests.training.finetuning.creatures import BACKGROUNDS, NAME, draw_stranger, draw_zorblax, write_set
@@ -92,6 +92,7 @@ def _drawn(count: int, seed: int) -> tuple[Tensor, Tensor]:
 def _recipe(arguments: argparse.Namespace, pictures: Path) -> FineTuneRecipe:
     flags = {
         "kind": arguments.kind,
+        "result": arguments.result,
         "name": NAME,
         "replace": True,
         "data": {"folder": str(pictures), "trigger": NAME},
@@ -100,11 +101,12 @@ def _recipe(arguments: argparse.Namespace, pictures: Path) -> FineTuneRecipe:
             "learning_rate": arguments.learning_rate,
             "timestep_shift": arguments.timestep_shift,
         },
-        "embedding": {"vectors": 8, "initial_text": "alien monster"},
+        "embedding": {"vectors": 8, "initial_text": "blue alien"},
         "samples": {"every": arguments.sample_every, "prompts": [_SHOWN[0].replace("{}", "[name]")]},
-        "prior": {"prompt": "an alien monster", "pictures": 20} if arguments.kind == "dreambooth" else None,
+        "prior": {"prompt": "an alien", "pictures": 20} if arguments.kind == "dreambooth" else None,
     }
-    return checked_recipe(merged(PRESETS["Embedded model, processor"], flags))
+    preset = preset_values("Embedded model, processor", arguments.kind, arguments.result)
+    return checked_recipe(merged(preset, flags))
 
 
 def _room(folder: Path, threads: int) -> TrainingRoom:
@@ -154,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kind", choices=("lora", "textual-inversion", "dreambooth"), default="lora")
+    parser.add_argument("--result", choices=("lora", "checkpoint"), help="what DreamBooth leaves")
     parser.add_argument("--steps", type=int, help="the preset's if not given")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--timestep-shift", type=float)

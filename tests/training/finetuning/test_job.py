@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from modules.domain.job import JobState
+from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError, TrainingError
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue, Outcome
 from modules.jobs.service import JobService
+from modules.training.finetuning import job
 from modules.training.finetuning.job import TrainingJobs, TrainingRun
 from modules.training.finetuning.opening import TrainingRoom
 from modules.training.finetuning.pictures import PictureSet, read_pictures
@@ -32,6 +34,9 @@ class TinyRoom:
 
     def check(self, recipe: FineTuneRecipe, *, is_new: bool = True, memory: bool = True) -> PictureSet:
         return read_pictures(recipe.data, recipe.word)
+
+    def with_checkpoint(self, recipe: FineTuneRecipe) -> FineTuneRecipe:
+        return recipe
 
     def open(self, recipe: FineTuneRecipe, folder: Path) -> FineTuning:
         model = tiny_sd1()
@@ -63,9 +68,9 @@ def _submit(office: TrainingJobs, tmp_path: Path, name: str = "fox", **changes: 
 
 
 def _claimed(office: TrainingJobs) -> TrainingRun:
-    job = office.jobs.claim()
-    assert job is not None
-    return office.run(job)
+    claimed = office.jobs.claim()
+    assert claimed is not None
+    return office.run(claimed)
 
 
 def _until(run: TrainingRun, office: TrainingJobs, step: int) -> None:
@@ -89,7 +94,8 @@ def test_a_training_job_reports_progress_and_leaves_a_file_with_its_tag(
         run.steer()
     view = office.jobs.view(job_id)
     assert view.state is JobState.DONE
-    assert json.loads(view.info) == {"result": "fox.safetensors", "steps": 5, "tag": "<lora:fox:1> fx"}
+    told = {"result": "fox.safetensors", "steps": 5, "tag": "<lora:fox:1> fx", "is_checkpoint": False}
+    assert json.loads(view.info) == told
     assert (tmp_path / "Lora" / "fox.safetensors").is_file()
     assert found == ["looked again"]
     left = {path.name for path in office.folder_of(job_id).iterdir()}
@@ -140,6 +146,34 @@ def test_a_stopped_training_goes_on_and_ends_like_one_that_was_not(
     whole = load_file(tmp_path / "Lora" / "whole.safetensors")
     assert parts.keys() == whole.keys()
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
+
+
+def test_a_training_that_goes_on_and_is_stopped_before_it_begins_keeps_its_state(
+    office: TrainingJobs, tmp_path: Path
+) -> None:
+    job_id = _interrupted(office, tmp_path, 2)
+    second = office.go_on(job_id, "ann")
+    run = _claimed(office)
+    office.jobs.interrupt(second)
+    run.steer()
+    assert office.jobs.view(second).state is JobState.CANCELLED
+    assert office.stopped("ann") == [second]
+    third = office.go_on(second, "ann")
+    run = _claimed(office)
+    office.jobs.cancel(third)
+    run.steer()
+    assert office.stopped("ann") == []
+    assert not office.folder_of(third).exists()
+
+
+def test_a_stopped_training_is_found_behind_any_number_of_pictures(
+    office: TrainingJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_LOOKED_AT", 2)
+    job_id = _interrupted(office, tmp_path, 2)
+    for _ in range(3):
+        office.jobs.submit(GenerationRequest(prompt="a fox"), "ann")
+    assert office.stopped("ann") == [job_id]
 
 
 def test_a_training_that_failed_goes_on_from_its_last_state(office: TrainingJobs, tmp_path: Path) -> None:

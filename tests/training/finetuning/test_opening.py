@@ -1,6 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from modules.settings.launch import Folders
 from modules.training.finetuning import opening
 from modules.training.finetuning.memory import foresee
 from modules.training.finetuning.opening import TrainingRoom
+from modules.training.finetuning.presets import PRESETS, fitting_preset, merged, preset_values
 from modules.training.finetuning.recipe import FineTuneRecipe, checked_recipe
 from modules.training.finetuning.trainee import RunFacts
 from modules.training.finetuning.whole import WholeTrainee
@@ -73,6 +74,48 @@ def test_more_pictures_at_a_time_need_more_memory_and_checkpointing_less(room: T
 
     assert needed(batch=1) < needed(batch=4)
     assert needed(batch=4, checkpointing=True) < needed(batch=4)
+
+
+def test_a_recipe_keeps_the_checkpoint_that_it_meant(room: TrainingRoom) -> None:
+    assert room.with_checkpoint(_recipe(room)).checkpoint == room.catalog.checkpoints()[0].title
+
+
+@pytest.mark.parametrize(
+    ("channels", "version", "memory", "name"),
+    [
+        (32, "sd1", 80, "Embedded model, processor"),
+        (320, "sd1", 8, "SD 1 or 2, 6 GB"),
+        (320, "sd2", 16, "SD 1 or 2, 12 GB"),
+        (320, "sdxl", 16, "SDXL, 12 GB"),
+        (320, "sdxl", 24, "SDXL, 24 GB"),
+    ],
+)
+def test_a_preset_fits_model_and_memory(
+    room: TrainingRoom, channels: int, version: Literal["sd1", "sd2", "sdxl"], memory: int, name: str
+) -> None:
+    detected = detect_checkpoint(room.catalog.checkpoints()[0])
+    family = replace(detected.family, network_version=version)
+    unet = replace(detected.unet, model_channels=channels)
+    assert fitting_preset(replace(detected, family=family, unet=unet), memory * 2**30) == name
+
+
+def test_a_checkpoint_that_is_gone_has_the_first_preset(room: TrainingRoom) -> None:
+    assert room.fitting_preset("gone") == next(iter(PRESETS))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "made",
+    [("lora", None), ("textual-inversion", None), ("hypernetwork", None), ("dreambooth", "checkpoint")],
+)
+def test_every_preset_makes_a_recipe_of_every_kind(name: str, made: tuple[str, str | None]) -> None:
+    kind, result = made
+    values = preset_values(name, kind, result)
+    own = {"kind": kind, "name": "x", "result": result, "data": {"folder": "x"}}
+    recipe = checked_recipe(merged(values, own))
+    plain = checked_recipe(merged(PRESETS[name], {**own, "kind": "lora"}))
+    differs = recipe.optimisation.learning_rate != plain.optimisation.learning_rate
+    assert differs == (kind != "lora"), "a LoRA's rate teaches nothing else"
 
 
 def test_a_file_of_that_name_is_not_replaced_unasked(room: TrainingRoom) -> None:

@@ -55,6 +55,22 @@ def test_everything_that_is_wrong_is_said_at_once_with_file_names(tmp_path: Path
         assert said in str(refused.value)
 
 
+def test_a_list_of_captions_that_is_no_text_is_named(tmp_path: Path) -> None:
+    subject(tmp_path, 1)
+    (tmp_path / "metadata.jsonl").write_bytes(b'{"file_name": "0.png", "text": "\xff\xfe"}')
+    with pytest.raises(TrainingError, match=r"metadata\.jsonl cannot be read as UTF-8"):
+        _read(tmp_path)
+
+
+def test_a_listed_picture_that_is_damaged_is_not_called_missing(tmp_path: Path) -> None:
+    subject(tmp_path, 1)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "broken.png", "text": "x"}', encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"broken\.png cannot be read") as refused:
+        _read(tmp_path)
+    assert "not there" not in str(refused.value)
+
+
 def test_a_trigger_word_makes_captions_needless(tmp_path: Path) -> None:
     draw(tmp_path / "0042.png")
     assert _read(tmp_path, "zorblax") == {"0042.png": ""}

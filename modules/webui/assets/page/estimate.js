@@ -1,11 +1,6 @@
 // What a job would cost in time and memory, below the buttons of its tab, while the form is filled.
 const asked = {};   // tab -> number of questions
 
-const duration = (seconds) => {
-  if (seconds < 60) return studio.text('{0} s', Math.max(1, Math.round(seconds)));
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? studio.text('{0} min', minutes) : studio.text('{0} h {1} min', Math.floor(minutes / 60), minutes % 60);
-};
 /** Width and height of the result; [] while they depend on a picture that is not there. */
 const sizeOf = (tab, value) => (value('resize_tab') === 'by'
   ? studio.pictureSize(tab).map((side) => Math.max(8, Math.floor(side * value('scale') / 8) * 8))
@@ -24,8 +19,8 @@ const requestOf = (tab, value) => {
   };
 };
 const sentences = (found, isBatch) => [
-  found.seconds === null ? '' : isBatch ? studio.text('About {0} for each picture', duration(found.seconds)) : studio.text('About {0}', duration(found.seconds)),
-  found.wait_seconds ? studio.text('begins in {0}', duration(found.wait_seconds)) : '',
+  found.seconds === null ? '' : isBatch ? studio.text('About {0} for each picture', studio.duration(found.seconds)) : studio.text('About {0}', studio.duration(found.seconds)),
+  found.wait_seconds ? studio.text('begins in {0}', studio.duration(found.wait_seconds)) : '',
   found.fit === 'tiles' ? studio.text('decoded in tiles to fit the memory') : '',
   found.fit === 'offloads' ? studio.text('slower, for the memory is short') : '',
 ].filter(Boolean);

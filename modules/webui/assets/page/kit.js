@@ -33,7 +33,15 @@ studio.ask = async (method, path, body) => {
   if (answer.ok) return content;
   const detail = content?.detail;
   const sentence = Array.isArray(detail) ? detail.map((one) => one.msg).join('; ') : detail;
-  throw new Error(sentence || studio.text('The server answered with error {0}.', answer.status));
+  const error = new Error(sentence || studio.text('The server answered with error {0}.', answer.status));
+  throw Object.assign(error, { status: answer.status });
+};
+
+/** A length of time in few words. */
+studio.duration = (seconds) => {
+  if (seconds < 60) return studio.text('{0} s', Math.max(1, Math.round(seconds)));
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? studio.text('{0} min', minutes) : studio.text('{0} h {1} min', Math.floor(minutes / 60), minutes % 60);
 };
 
 let sayings;

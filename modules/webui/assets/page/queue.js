@@ -31,10 +31,11 @@ addEventListener('focus', look);
 
 // A job that was queued from this page appears in its tab as soon as it runs and nothing else is shown there.
 const sentFrom = JSON.parse(sessionStorage.getItem('studio-sent') || '{}');   // job -> tab that it was queued from
-const tabOf = (job) => sentFrom[job.id] || (document.getElementById(`${job.task}_page`) || document.getElementById(`tab_${job.task}-button`) ? job.task : 'img2img');
+const tabOf = (job) => sentFrom[job.id] || (job.task === 'training' ? 'train' : document.getElementById(`${job.task}_page`) || document.getElementById(`tab_${job.task}-button`) ? job.task : 'img2img');
 const rootOf = (tab) => document.querySelector(`#${tab}_gallery .live-root`);
 const show = (job) => {
   const tab = tabOf(job);
+  if (job.task === 'training') { localStorage.setItem('studio-training', job.id); return; }   // its tab looks there
   pressed = { id: job.id, until: Date.now() + 5 * MOMENT };
   studio.queue.wanted = job.id;
   studio.press(`${tab}_show_job`);
@@ -72,6 +73,7 @@ document.addEventListener('click', (event) => {
 }, true);
 
 const steer = async (job, action) => {
+  if (action === 'cancel' && job.task === 'training' && !confirm(studio.text('Cancel this training? What it has learnt so far is lost.'))) return;
   await studio.attempt(() => studio.ask('POST', `jobs/${job.id}/${action}`));
   look();
 };
@@ -93,11 +95,6 @@ const dropOn = (job) => {
   reorder(ids);
 };
 
-const duration = (seconds) => {
-  if (seconds < 60) return studio.text('{0} s', Math.max(1, Math.round(seconds)));
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? studio.text('{0} min', minutes) : studio.text('{0} h {1} min', Math.floor(minutes / 60), minutes % 60);
-};
 const sentenceOf = (job) => {
   if (job.state === 'queued') return job.position <= 1 ? studio.text('Next in line') : studio.text('Waiting, place {0}', job.position);
   if (job.state === 'paused') return studio.text('Paused');
@@ -105,7 +102,7 @@ const sentenceOf = (job) => {
   if (job.state === 'cancelled') return studio.text('Stopped');
   if (job.state === 'done') return studio.text('Done');
   const percent = Math.round(job.progress * 100);
-  return job.eta_seconds === null ? studio.text('Running, {0} %', percent) : studio.text('Running, {0} %, {1} left', percent, duration(job.eta_seconds));
+  return job.eta_seconds === null ? studio.text('Running, {0} %', percent) : studio.text('Running, {0} %, {1} left', percent, studio.duration(job.eta_seconds));
 };
 const tool = (label, sign, act, disabled = false) => studio.make('button', {
   type: 'button', class: `queue-tool queue-${sign}`, 'aria-label': label, title: label, disabled, onclick: (event) => { event.stopPropagation(); act(); },
