@@ -76,7 +76,7 @@ class FakeCatalog:
     def checkpoints(self) -> tuple[SimpleNamespace, ...]:
         return tuple(self.find_checkpoint(title) for title in self.titles)
 
-    def find_checkpoint(self, wanted: str) -> SimpleNamespace:
+    def find_checkpoint(self, wanted: str, field: str = "sd_model_checkpoint") -> SimpleNamespace:
         if wanted in self.titles:
             name = wanted.partition(" [")[0]
             return SimpleNamespace(
@@ -90,7 +90,7 @@ class FakeCatalog:
                 is_folder=False,
                 store=NoStore(),
             )
-        raise NotFoundError("sd_model_checkpoint", f"there is no checkpoint {wanted}")
+        raise NotFoundError(field, f"there is no checkpoint {wanted}")
 
     def vaes(self) -> tuple[SimpleNamespace, ...]:
         return ()
