@@ -53,6 +53,7 @@ _EMBEDDED_KINDS: Mapping[str, Content] = {
     "checkpoint": {"optimisation": {"steps": 400, "learning_rate": 2e-4}},
 }
 _GIB = 2**30
+_LARGE_SIDE = 1024  # pixels that SDXL's family was trained at
 _SMALL_CHANNELS = 128  # a U-Net with fewer than SD1's 320 by far is a small one
 
 
@@ -94,7 +95,7 @@ def fitting_preset(detected: DetectedModel, memory: int) -> str:
     """
     if detected.unet.model_channels < _SMALL_CHANNELS:
         return _EMBEDDED
-    if detected.family.network_version == "sdxl":
+    if detected.family.native_size >= _LARGE_SIDE:
         return _XL_LARGE if memory > 20 * _GIB else _XL_SMALL
     return _SD_LARGE if memory > 10 * _GIB else _SD_SMALL
 

@@ -1,6 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import pytest
 import torch
@@ -81,20 +81,20 @@ def test_a_recipe_keeps_the_checkpoint_that_it_meant(room: TrainingRoom) -> None
 
 
 @pytest.mark.parametrize(
-    ("channels", "version", "memory", "name"),
+    ("channels", "side", "memory", "name"),
     [
-        (32, "sd1", 80, "Embedded model, processor"),
-        (320, "sd1", 8, "SD 1 or 2, 6 GB"),
-        (320, "sd2", 16, "SD 1 or 2, 12 GB"),
-        (320, "sdxl", 16, "SDXL, 12 GB"),
-        (320, "sdxl", 24, "SDXL, 24 GB"),
+        (32, 256, 80, "Embedded model, processor"),
+        (320, 512, 8, "SD 1 or 2, 6 GB"),
+        (320, 768, 16, "SD 1 or 2, 12 GB"),
+        (320, 1024, 16, "SDXL, 12 GB"),
+        (320, 1024, 24, "SDXL, 24 GB"),
     ],
 )
 def test_a_preset_fits_model_and_memory(
-    room: TrainingRoom, channels: int, version: Literal["sd1", "sd2", "sdxl"], memory: int, name: str
+    room: TrainingRoom, channels: int, side: int, memory: int, name: str
 ) -> None:
     detected = detect_checkpoint(room.catalog.checkpoints()[0])
-    family = replace(detected.family, network_version=version)
+    family = replace(detected.family, native_size=side)
     unet = replace(detected.unet, model_channels=channels)
     assert fitting_preset(replace(detected, family=family, unet=unet), memory * 2**30) == name
 
