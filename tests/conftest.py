@@ -2,7 +2,8 @@
 
 import gc
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -31,6 +32,20 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_pickle_opener() -> Iterator[None]:
+    """All tests' pickled files are opened by children of the same processes, as those of one program are."""
+    if "modules.checkpoints.pickles" not in sys.modules:  # no test that was collected opens any
+        yield
+        return
+    from modules.checkpoints.pickle_opener import PickleOpener
+
+    with pytest.MonkeyPatch.context() as patch:
+        opener = PickleOpener()
+        patch.setattr("modules.checkpoints.pickles.PickleOpener", lambda: opener)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,10 +1,10 @@
-"""The child process that alone opens pickled weights; it is run as a script.
+"""The process that alone opens pickled weights; it is run as a script.
 
-``python -I pickle_gate.py SOURCE TARGET MODE MEMORY SECONDS`` reads SOURCE with torch's restricted unpickler
-and writes its tensors to TARGET in safetensors format. MODE "weights" keeps only the tensors of a state
-dict; MODE "tree" keeps nested dicts, lists and plain values too, as JSON in the metadata. Before the file is
-opened, memory and time are limited, and sockets, processes and all files but the two are refused. One line
-on standard error says why it failed.
+``python -I pickle_gate.py`` imports torch and waits for requests on a socket, its standard input: lines of JSON
+with source, target, mode, memory in bytes, seconds of processor time. For each it makes a child, which reads the source with torch's restricted unpickler and writes its tensors to the target in safetensors format.
+Mode "weights" keeps only the tensors of a state dict; mode "tree" keeps nested dicts, lists and plain values
+too, as JSON in the metadata. Before the child opens the file, memory and time are limited, and sockets,
+processes and all files but the two are refused. The answer is null, or why it failed in one line.
 """
 
 import ctypes
@@ -13,19 +13,23 @@ import os
 import pickle
 import re
 import resource
+import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from typing import NoReturn, TypeAlias
 
 import torch
 from safetensors.torch import save_file
 
-__all__ = ["Collector", "Refused", "collect_weights", "main"]
+__all__ = ["Collector", "Refused", "collect_weights", "convert", "serve"]
 
 MAX_DEPTH = 12
 MAX_ITEMS = 65536
 TREE_KEY = "tree"
+IDLE_SECONDS = 30.0  # without a request, then the process ends
+_LONGEST_REASON = 4096  # bytes
 NESTED_BELOW = ("state_dict", "params_ema", "params-ema", "params")  # the latter in files of upscalers
 KNOWN_DTYPES = frozenset({
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
@@ -36,6 +40,8 @@ _REFUSED_EVENTS = (
     "os.rmdir", "os.symlink", "os.link", "shutil.", "urllib.", "ctypes.dlopen",
 )  # fmt: skip
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # of Linux's sched.h
+
+_Request: TypeAlias = tuple[str, str, str, int, int]
 
 
 class Refused(Exception):
@@ -89,9 +95,48 @@ class Collector:
         raise Refused(f"it holds a {type(node).__name__}")
 
 
-def main(source: str, target: str, mode: str, memory: str, seconds: str) -> None:
-    """Convert one file."""
-    _limit(int(memory), int(seconds), {os.path.realpath(source), os.path.realpath(target)})
+def serve(line: socket.socket) -> None:
+    """Answer requests until nobody asks any more."""
+    line.settimeout(IDLE_SECONDS)
+    with suppress(TimeoutError, ConnectionError), line.makefile("rwb") as talk:
+        for request in talk:
+            talk.write(json.dumps(_in_a_child(tuple(json.loads(request)))).encode() + b"\n")
+            talk.flush()
+
+
+def _in_a_child(request: _Request) -> str | None:
+    """Convert a file in a fork of this process; why it failed, or None."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _convert_and_end(writing, request)
+    os.close(writing)
+    with open(reading, "rb") as said:  # noqa: PTH123 - a pipe
+        reason = said.read(_LONGEST_REASON).decode("utf-8", "replace").strip()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 0:
+        return None
+    return reason.splitlines()[-1] if reason else f"the process that opened it ended with status {status}"
+
+
+def _convert_and_end(said: int, request: _Request) -> NoReturn:
+    """What the child does: its only line to the world is the one on which it says why it failed."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream, place in ((nothing, 0), (nothing, 1), (said, 2)):
+        os.dup2(stream, place)
+    status = 1
+    try:
+        convert(*request)
+        status = 0
+    except Exception as error:  # noqa: BLE001 - whatever a hostile file brings about is told
+        os.write(2, f"{_reason(error)}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def convert(source: str, target: str, mode: str, memory: int, seconds: int) -> None:
+    """Convert one file; from now on this process can do nothing else."""
+    _limit(memory, seconds, {os.path.realpath(source), os.path.realpath(target)})
     with torch.serialization.safe_globals([torch.nn.ParameterDict]):
         content = _load(source)
     collector = Collector(limit=4096 + 2 * Path(source).stat().st_size)
@@ -157,21 +202,17 @@ def _plain_key(key: object) -> str | int:
     raise Refused(f"it has a key of type {type(key).__name__}")
 
 
-def _report_in_one_line(
-    kind: type[BaseException], error: BaseException, _trace: TracebackType | None
-) -> None:
+def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    if issubclass(kind, Refused):
-        said = text
-    elif issubclass(kind, MemoryError) or "allocate memory" in text:
-        said = "it needs more memory than a file of its size may"
-    elif issubclass(kind, pickle.UnpicklingError) and (found := re.search(r"GLOBAL (\S+)", text)):
-        said = f"it wants to run {found[1][:100]} when it is opened"
-    else:
-        said = f"it is cut off or holds no tensors ({kind.__name__}: {text[:100]})"
-    sys.stderr.write(f"{said}\n")
+    if isinstance(error, Refused):
+        return text
+    if isinstance(error, MemoryError) or "allocate memory" in text:
+        return "it needs more memory than a file of its size may"
+    if isinstance(error, pickle.UnpicklingError) and (found := re.search(r"GLOBAL (\S+)", text)):
+        return f"it wants to run {found[1][:100]} when it is opened"
+    return f"it is cut off or holds no tensors ({type(error).__name__}: {text[:100]})"
 
 
 if __name__ == "__main__":
-    sys.excepthook = _report_in_one_line
-    main(*sys.argv[1:6])
+    with socket.socket(fileno=0) as own_line:
+        serve(own_line)

@@ -1,6 +1,6 @@
 """The one way pickled files (``.ckpt``, ``.pt``, ``.bin``) come in.
 
-A pickle can run code when it is opened. It is therefore opened in a child process by torch's restricted
+A pickle can run code when it is opened. It is therefore opened in a process of its own by torch's restricted
 unpickler, without network and with bounded memory and time, and rewritten as safetensors in a cache; this
 process only ever reads the copy. There is no other way and no switch for one.
 """
@@ -8,8 +8,6 @@ process only ever reads the copy. There is no other way and no switch for one.
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
+from modules.checkpoints.pickle_opener import PickleOpener
 from modules.checkpoints.reader import MappedWeights, read_header
 from modules.exceptions import CheckpointError
 
@@ -44,6 +43,7 @@ class PickleGate:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._turns: dict[Path, threading.Lock] = {}
+        self._opener = PickleOpener()
 
     def as_safetensors(self, path: Path) -> Path:
         """Path of a safetensors copy of a pickled state dict; made now if there is none yet.
@@ -82,35 +82,21 @@ class PickleGate:
                 self._convert(path, target, mode, status.st_size)
         return target
 
-    def _convert(self, path: Path, target: Path, mode: str, size: int) -> None:
+    def _convert(self, path: Path, target: Path, mode: Literal["weights", "tree"], size: int) -> None:
         self._cache.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f"{target.stem}.{os.getpid()}.tmp")
-        gate = Path(__file__).with_name("pickle_gate.py")
         memory, seconds = _FIXED_MEMORY + 4 * size, _FIXED_SECONDS + size // _BYTES_A_SECOND
-        command = [
-            sys.executable,
-            "-I",
-            str(gate),
-            str(path),
-            str(temporary),
-            mode,
-            str(memory),
-            str(seconds),
-        ]
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=2 * seconds,
-                check=False,
-                env=_bare_environment(),
-            )
-            if done.returncode != 0:
-                raise CheckpointError(path, _reason(done))
+            refused = self._opener.rewrite(path, temporary, mode, memory=memory, seconds=seconds)
+            if refused is not None:
+                raise CheckpointError(
+                    path,
+                    f"was refused: {refused}. Pickled files may hold nothing but tensors; get the model as "
+                    ".safetensors, or convert it where you trust it",
+                )
             read_header(temporary)
             temporary.replace(target)
-        except subprocess.TimeoutExpired as error:
+        except TimeoutError as error:
             raise CheckpointError(
                 path, f"could not be opened within {2 * seconds} seconds; it was given up"
             ) from error
@@ -126,20 +112,6 @@ def read_tree(path: Path) -> PickleTree:
     """
     weights = MappedWeights(path)
     return _rebuilt(json.loads(weights.header.metadata[_TREE_KEY]), weights)
-
-
-def _bare_environment() -> dict[str, str]:
-    kept = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
-    return {"OMP_NUM_THREADS": "1", **{name: os.environ[name] for name in kept if name in os.environ}}
-
-
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    lines = done.stderr.strip().splitlines()
-    said = lines[-1] if lines else f"the process that opened it ended with status {done.returncode}"
-    return (
-        f"was refused: {said}. Pickled files may hold nothing but tensors; get the model as .safetensors, "
-        "or convert it where you trust it"
-    )
 
 
 def _rebuilt(node: Mapping[str, object], weights: MappedWeights) -> PickleTree:

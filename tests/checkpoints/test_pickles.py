@@ -3,7 +3,6 @@
 import os
 import pickle
 import socket
-import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -62,26 +61,30 @@ def test_the_copy_is_kept_until_the_file_changes(tmp_path: Path, gate: PickleGat
     assert gate.as_safetensors(path) != copy
 
 
-def test_threads_that_want_the_same_file_get_one_copy(
-    tmp_path: Path, gate: PickleGate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = _saved(tmp_path, {"a": torch.zeros(2)})
-    made: list[str] = []
-    both_ask = threading.Barrier(2)
+class CountingOpener:
+    """Writes what the other process would."""
 
-    def convert(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
-        """What the child process does."""
-        made.append(command[4])
-        save_file({"a": torch.zeros(2)}, command[4])
+    def __init__(self) -> None:
+        self.made: list[Path] = []
+        self.both_ask = threading.Barrier(2)
+
+    def rewrite(self, source: Path, target: Path, mode: str, **limits: int) -> None:
+        self.made.append(target)
+        save_file({"a": torch.zeros(2)}, target)
         with suppress(threading.BrokenBarrierError):
-            both_ask.wait(0.5)  # a second conversion would come here too
-        return subprocess.CompletedProcess(command, 0, "", "")
+            self.both_ask.wait(0.5)  # a second conversion would come here too
 
-    monkeypatch.setattr("modules.checkpoints.pickles.subprocess.run", convert)
+
+def test_threads_that_want_the_same_file_get_one_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener = CountingOpener()
+    monkeypatch.setattr("modules.checkpoints.pickles.PickleOpener", lambda: opener)
+    gate, path = PickleGate(tmp_path / "cache"), _saved(tmp_path, {"a": torch.zeros(2)})
     with ThreadPoolExecutor(2) as threads:
         copies = list(threads.map(gate.as_safetensors, [path, path]))
     assert copies[0] == copies[1]
-    assert len(made) == 1
+    assert len(opener.made) == 1
 
 
 def test_code_in_a_pickle_does_not_run(tmp_path: Path, gate: PickleGate) -> None:
