@@ -1,10 +1,11 @@
 """The process that alone opens pickled weights; it is run as a script.
 
-``python -I pickle_gate.py`` imports torch and waits for requests on a socket, its standard input: lines of JSON
-with source, target, mode, memory in bytes, seconds of processor time. For each it makes a child, which reads the source with torch's restricted unpickler and writes its tensors to the target in safetensors format.
-Mode "weights" keeps only the tensors of a state dict; mode "tree" keeps nested dicts, lists and plain values
+``python -I pickle_gate.py`` imports torch and waits for requests on a socket, its standard input. Each is a
+line of JSON: source, target, mode, memory in bytes, seconds of processor time. A child of its own reads the
+source with torch's restricted unpickler and writes its tensors to the target in safetensors format. Mode
+"weights" keeps only the tensors of a state dict; mode "tree" keeps nested dicts, lists and plain values
 too, as JSON in the metadata. Before the child opens the file, memory and time are limited, and sockets,
-processes and all files but the two are refused. The answer is null, or why it failed in one line.
+processes and all files but the two are refused. The answer is null, or in one line why it failed.
 """
 
 import ctypes
@@ -121,17 +122,24 @@ def _in_a_child(request: _Request) -> str | None:
 
 def _convert_and_end(said: int, request: _Request) -> NoReturn:
     """What the child does: its only line to the world is the one on which it says why it failed."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream, place in ((nothing, 0), (nothing, 1), (said, 2)):
-        os.dup2(stream, place)
     status = 1
     try:
-        convert(*request)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream, place in ((nothing, 0), (nothing, 1), (said, 2)):
+            os.dup2(stream, place)
+        _convert_or_say_why(request)
         status = 0
-    except Exception as error:  # noqa: BLE001 - whatever a hostile file brings about is told
-        os.write(2, f"{_reason(error)}\n".encode())
     finally:
         os._exit(status)
+
+
+def _convert_or_say_why(request: _Request) -> None:
+    try:
+        convert(*request)
+    finally:
+        error = sys.exception()
+        if error is not None:
+            os.write(2, f"{_reason(error)}\n".encode())
 
 
 def convert(source: str, target: str, mode: str, memory: int, seconds: int) -> None:
