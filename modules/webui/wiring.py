@@ -81,9 +81,11 @@ def _wire_prompts(tab: GenerationTab, events: GenerationEvents) -> None:
     actions.paste.click(
         events.paste(tab), form["prompt"], filled, show_progress="hidden", api_visibility="private"
     )
-    actions.dropped.upload(
+    read = actions.dropped.upload(
         events.drop(tab), actions.dropped, filled, show_progress="hidden", api_visibility="private"
     )
+    # a field that holds a file takes no other
+    read.then(lambda: None, None, actions.dropped, show_progress="hidden", api_visibility="private")
     tab.result.read_parameters.click(
         events.reuse(tab), tab.result.live, filled, show_progress="hidden", api_visibility="private"
     )

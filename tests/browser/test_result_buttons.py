@@ -84,3 +84,15 @@ def test_generate_forever_goes_on_until_it_is_interrupted(studio: Studio) -> Non
     expect(studio.page.get_by_role("menuitem", name="Generate forever", exact=True)).to_be_visible()
     studio.page.keyboard.press("Escape")
     expect(studio.page.get_by_role("menu")).to_have_count(0)
+
+
+def test_a_picture_dragged_from_the_stage_onto_the_prompt_brings_its_parameters_back(studio: Studio) -> None:
+    studio.write("a red boat")
+    studio.set_number("steps", 5)
+    studio.picture_of_new_job()
+    for words in ("something else", "and once more"):
+        studio.write(words)
+        studio.set_number("steps", 9)
+        studio.part("gallery").locator(".stage-image").drag_to(studio.part("prompt").locator("textarea"))
+        studio.expect_text("a red boat")
+        studio.expect_numbers(steps=5)
