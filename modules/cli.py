@@ -136,6 +136,7 @@ def model_options(arguments: argparse.Namespace) -> LaunchOptions:
         extra_checkpoints=tuple(arguments.ckpt_dir),
         extra_vaes=tuple(arguments.vae_dir),
         extra_loras=tuple(arguments.lora_dir),
+        embedded=ROOT / "models" / "Stable-diffusion",
     )
     return LaunchOptions(
         folders=folders,

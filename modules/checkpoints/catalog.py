@@ -32,6 +32,7 @@ class ModelCatalog:
 
     def __init__(self, folders: Folders, *, hashing: bool = True, vae_path: Path | None = None) -> None:
         self._checkpoint_folders = (folders.models / "Stable-diffusion", *folders.extra_checkpoints)
+        self._embedded = folders.embedded
         self._vae_folders = (folders.models / "VAE", *folders.extra_vaes)
         self._vae_path = vae_path
         self._store = ModelStore.below(folders.data / "cache" / "models", hashing=hashing)
@@ -50,13 +51,9 @@ class ModelCatalog:
         checkpoints: dict[str, CheckpointFile] = {}
         vaes: dict[str, VaeFile] = {}
         for folder in self._checkpoint_folders:
-            for path in _files_below(folder):
-                if _is_vae_name(path):
-                    vaes[path.name] = VaeFile(path, self._store)
-                elif path.name == _DIFFUSERS_INDEX:
-                    _add_checkpoint(checkpoints, folder, path.parent, self._store)
-                elif path.suffix.lower() in CHECKPOINT_SUFFIXES:
-                    _add_checkpoint(checkpoints, folder, path, self._store)
+            self._look_into(folder, checkpoints, vaes)
+        if not checkpoints and self._embedded is not None:
+            self._look_into(self._embedded, checkpoints, vaes)
         for folder in self._vae_folders:
             for path in _files_below(folder):
                 if path.suffix.lower() in VAE_SUFFIXES:
@@ -64,6 +61,17 @@ class ModelCatalog:
         with self._lock:
             self._checkpoints = tuple(sorted(checkpoints.values(), key=lambda file: _natural(file.name)))
             self._vaes = tuple(sorted(vaes.values(), key=lambda file: _natural(file.name)))
+
+    def _look_into(
+        self, folder: Path, checkpoints: dict[str, CheckpointFile], vaes: dict[str, VaeFile]
+    ) -> None:
+        for path in _files_below(folder):
+            if _is_vae_name(path):
+                vaes[path.name] = VaeFile(path, self._store)
+            elif path.name == _DIFFUSERS_INDEX:
+                _add_checkpoint(checkpoints, folder, path.parent, self._store)
+            elif path.suffix.lower() in CHECKPOINT_SUFFIXES:
+                _add_checkpoint(checkpoints, folder, path, self._store)
 
     def checkpoints(self) -> tuple[CheckpointFile, ...]:
         """All checkpoints in natural order of their names."""

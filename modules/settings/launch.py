@@ -17,6 +17,8 @@ class Folders:
         outputs: finished pictures.
         embeddings: textual inversions.
         extensions: installed extensions.
+        extra_checkpoints, extra_vaes, extra_loras: further folders of models.
+        embedded: the checkpoints that come with the program; listed while there are no others.
     """
 
     data: Path
@@ -27,6 +29,7 @@ class Folders:
     extra_checkpoints: tuple[Path, ...] = ()
     extra_vaes: tuple[Path, ...] = ()
     extra_loras: tuple[Path, ...] = ()
+    embedded: Path | None = None
 
     @classmethod
     def below(cls, root: Path) -> "Folders":

@@ -17,7 +17,7 @@ FAMILIES = ("sd1", "sd2", "sdxl")
 
 @pytest.fixture
 def empty_studio(tmp_path: Path) -> Iterator[Product]:
-    """A studio that has no checkpoint."""
+    """A studio that has no checkpoint but the program's."""
     with running_product(tmp_path) as product:
         yield product
 

@@ -1,6 +1,7 @@
 """Finding checkpoints and VAEs by all the names people know them by."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,19 @@ def folders(tmp_path: Path) -> Folders:
 def test_checkpoints_are_listed_in_natural_order_without_vaes(folders: Folders) -> None:
     names = [file.name for file in ModelCatalog(folders).checkpoints()]
     assert names == ["anime/other.ckpt", "model2.safetensors", "model10.safetensors"]
+
+
+def test_what_comes_with_the_program_is_listed_while_there_is_nothing_else(folders: Folders) -> None:
+    with_program = replace(folders, embedded=folders.models / "Stable-diffusion")
+    elsewhere = replace(with_program, models=folders.data / "models")
+    assert [file.name for file in ModelCatalog(elsewhere).checkpoints()][1:] == [
+        "model2.safetensors",
+        "model10.safetensors",
+    ]
+    own = elsewhere.models / "Stable-diffusion" / "own.safetensors"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"own")
+    assert [file.name for file in ModelCatalog(elsewhere).checkpoints()] == ["own.safetensors"]
 
 
 def test_vaes_are_those_of_their_folder_and_those_beside_checkpoints(folders: Folders) -> None:
