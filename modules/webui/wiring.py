@@ -4,15 +4,20 @@ import gradio as gr
 
 from modules.services import Services
 from modules.webui.events.generation_events import GenerationEvents
-from modules.webui.form.choices import FormChoices, native_size, read_choices, suggested_cfg_scale
+from modules.webui.form.choices import FormChoices, read_choices
 from modules.webui.form.form import WRITTEN, stamp
 from modules.webui.form.quick_settings import QuickSettings
 from modules.webui.form.request_builder import SAME_CHECKPOINT
+from modules.webui.form.suggestions import Suggestions, suggestions_for
 from modules.webui.kit import PageKit
 from modules.webui.result_wiring import wire_copies, wire_result
 from modules.webui.tab import GenerationTab
 
 __all__ = ["wire_generation_tabs"]
+
+# fields that go by the checkpoint, and what of its suggestions
+_FOLLOWS = (("width", "side"), ("height", "side"), ("cfg_scale", "cfg_scale"))
+_HIRES_FOLLOWS = (("hr_upscaler", "hires_upscaler"), ("denoising_strength", "hires_strength"))
 
 
 def wire_generation_tabs(kit: PageKit) -> None:
@@ -147,25 +152,28 @@ def _wire_lists(
 def _wire_suggestions(
     services: Services, quick: QuickSettings, first: FormChoices, tabs: tuple[GenerationTab, ...]
 ) -> None:
-    """Another checkpoint: sizes and CFG scales that nobody touched go to what suits it."""
-    sides = [tab.form[key] for tab in tabs for key in ("width", "height")]
-    scales = [tab.form["cfg_scale"] for tab in tabs]
+    """Another checkpoint: what nobody touched of size, CFG scale and second pass goes to what suits it."""
+    followers = [
+        (tab.form[key], wanted)
+        for tab in tabs
+        for key, wanted in (_FOLLOWS if tab.picture else _FOLLOWS + _HIRES_FOLLOWS)
+    ]
+    controls, wanted = [control for control, _ in followers], [name for _, name in followers]
     written = [tab.form[WRITTEN] for tab in tabs]
-    untouched = gr.State((first.native_size, first.cfg_scale))
+    untouched = gr.State(first.suggested)
 
-    def follow(checkpoint: str | None, before: tuple[int, float], *shown: float) -> list[object]:
-        now = native_size(services, checkpoint or ""), suggested_cfg_scale(services, checkpoint or "")
-        follows = [0] * len(sides) + [1] * len(scales)  # which of the two each control goes by
+    def follow(checkpoint: str | None, before: Suggestions, *shown: object) -> list[object]:
+        now = suggestions_for(services, checkpoint or "")
         changes = [
-            now[which] if value == before[which] else gr.skip()
-            for which, value in zip(follows, shown, strict=True)
+            getattr(now, name) if value == getattr(before, name) else gr.skip()
+            for name, value in zip(wanted, shown, strict=True)
         ]
         return [now, *changes, *(stamp() for _ in written)]
 
     quick.checkpoint.change(
         follow,
-        [quick.checkpoint, untouched, *sides, *scales],
-        [untouched, *sides, *scales, *written],
+        [quick.checkpoint, untouched, *controls],
+        [untouched, *controls, *written],
         show_progress="hidden",
         api_visibility="private",
     )

@@ -88,13 +88,14 @@ def sampler_controls(form: Form, choices: FormChoices) -> None:
 
 def hires_controls(form: Form, choices: FormChoices) -> gr.Accordion:
     """The second pass at a larger size."""
+    strength = choices.suggested.hires_strength
     with accordion_switch(form, "hr", "Hires. fix") as accordion:
         with gr.Row():
             form.add(
                 "hr_upscaler",
                 gr.Dropdown(
                     list(choices.upscalers),
-                    value=choices.upscalers[0],
+                    value=choices.suggested.hires_upscaler,
                     label="Upscaler",
                     elem_id=form.element_id("hr_upscaler"),
                     min_width=140,
@@ -102,7 +103,7 @@ def hires_controls(form: Form, choices: FormChoices) -> gr.Accordion:
             )
             slider(form, "hires_steps", "Hires steps", (0, 150, 1), 0)
         with gr.Row():
-            slider(form, "denoising_strength", "Denoising strength", (0, 1, 0.01), 0.7)
+            slider(form, "denoising_strength", "Denoising strength", (0, 1, 0.01), strength)
             slider(form, "hr_scale", "Upscale by", (1, 4, 0.05), 2)
         with gr.Row():
             slider(form, "hr_resize_x", "Resize width to", (0, MAX_SIDE, 8), 0)
@@ -171,7 +172,7 @@ RATIOS = ("1:1", "5:4", "4:3", "3:2", "16:9")
 
 def size_controls(form: Form, choices: FormChoices, *, takes_from_picture: bool = False) -> None:
     """Width and height, buttons that swap them or take them from the tab's picture, and common shapes."""
-    side = choices.native_size
+    side = choices.suggested.side
     with gr.Row(elem_classes=["with-tool"]):
         with gr.Column(min_width=120, elem_classes=["tight"]):
             width = slider(form, "width", "Width", (64, MAX_SIDE, 8), side)
@@ -205,7 +206,7 @@ def batch_controls(form: Form) -> None:
 def guidance_controls(form: Form, choices: FormChoices, *, denoising: float | None = None) -> None:
     """CFG scale, and for image-to-image the denoising strength."""
     with gr.Row():
-        slider(form, "cfg_scale", "CFG Scale", (1, 30, 0.5), choices.cfg_scale)
+        slider(form, "cfg_scale", "CFG Scale", (1, 30, 0.5), choices.suggested.cfg_scale)
         if denoising is not None:
             slider(form, "denoising_strength", "Denoising strength", (0, 1, 0.01), denoising)
     if denoising is not None:
