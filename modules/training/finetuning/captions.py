@@ -1,5 +1,7 @@
 """What the model is told about a picture at one step: template, trigger word, order of tags, or nothing."""
 
+import re
+
 import numpy as np
 
 from modules.training.finetuning.recipe import DataChoice
@@ -14,8 +16,9 @@ def filled(template: str, name: str, words: str) -> str:
 
 
 def first_caption(words: str, name: str) -> str:
-    """The plain caption: the trigger word goes before a caption that does not have it."""
-    return words if not name or name.lower() in words.lower() else filled("[name], [filewords]", name, words)
+    """The plain caption: the trigger word goes before a caption that does not have it as a word."""
+    has_it = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words, re.IGNORECASE)
+    return words if not name or has_it else filled("[name], [filewords]", name, words)
 
 
 def caption_of(words: str, name: str, choice: DataChoice, rng: np.random.Generator) -> str:

@@ -6,7 +6,8 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from modules.exceptions import TrainingError
+from modules.adapters.hypernetwork import activation_named
+from modules.exceptions import AdapterError, TrainingError
 from modules.training.finetuning.templates import TEMPLATES
 from modules.training.optimisers import OptimiserKind
 from modules.training.stepped_rates import SteppedRates
@@ -105,6 +106,22 @@ class HypernetworkChoice(_Part):
     dropout: float = Field(0.0, ge=0, lt=1, description="share of values dropped inside, while training")
     start_from: str | None = Field(None, description="name of the hypernetwork to go on with")
 
+    @field_validator("layers")
+    @classmethod
+    def _what_goes_in_comes_out(cls, layers: tuple[float, ...]) -> tuple[float, ...]:
+        if layers[0] != 1 or layers[-1] != 1 or min(layers) <= 0:
+            raise ValueError("the first and the last layer must be 1, and none may be 0, such as 1, 2, 1")
+        return layers
+
+    @field_validator("activation")
+    @classmethod
+    def _activation_is_known(cls, activation: str) -> str:
+        try:
+            activation_named(Path("hypernetwork"), activation.lower())
+        except AdapterError as error:
+            raise ValueError(str(error)) from error
+        return activation
+
 
 class PriorChoice(_Part):
     """Prior preservation: pictures of the class, so that it does not become the one subject.
@@ -198,6 +215,8 @@ class FineTuneRecipe(_Part):
     def _name_is_a_file_name(self) -> Self:
         if any(char in self.name for char in '/\\:*?"<>|') or self.name.startswith("."):
             raise ValueError('the name must not hold any of / \\ : * ? " < > | nor begin with a dot')
+        if not any(char.isalnum() for char in self.name):
+            raise ValueError("the name must hold a letter or a digit")
         return self
 
     @model_validator(mode="after")

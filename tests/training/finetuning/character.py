@@ -1,6 +1,6 @@
 """Teaches the embedded model an invented creature on a processor, and measures what came of it.
 
-    python -m tests.training.finetuning.character FOLDER [--kind lora] [--steps 550]
+    python -m tests.training.finetuning.character FOLDER [--kind lora] [--steps 900]
 
 Draws twenty pictures of it, trains, and leaves in FOLDER: ``sheet.jpg`` (some of the pictures, and the same
 prompts and seeds before and after), the loss curve, the trained file and ``report.json``. A run that was
@@ -9,12 +9,9 @@ creatures that differ from it in colour, eyes, antennae or shape.
 """
 
 import argparse
-import json
 import logging
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,22 +20,19 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from modules.adapters.textual_inversion import EmbeddingCatalog
-from modules.checkpoints.catalog import ModelCatalog
-from modules.cli import ROOT
-from modules.runtime.device import choose_runtime, configure_process
-from modules.settings.launch import Folders
-from modules.training.fidelity.measures import wilson_interval
-from modules.training.finetuning.drawing import draw_picture
-from modules.training.finetuning.opening import TrainingRoom
 from modules.training.finetuning.presets import merged, preset_values
 from modules.training.finetuning.recipe import FineTuneRecipe, checked_recipe
-from modules.training.finetuning.session import FineTuning
 from tests.training.finetuning.creatures import BACKGROUNDS, NAME, draw_stranger, draw_zorblax, write_set
+from tests.training.finetuning.example import (
+    kept_pictures,
+    share,
+    trained,
+    training_room,
+    write_report,
+    write_sheet,
+)
 
 __all__ = ["Judge", "main"]
-
-log = logging.getLogger(__name__)
 
 _SIDE = 64  # pixels that the judge looks at
 _SHOWN = ("a smiling {}, white background", "a sad {}, yellow background", "a surprised {}, pink background",
@@ -109,48 +103,6 @@ def _recipe(arguments: argparse.Namespace, pictures: Path) -> FineTuneRecipe:
     return checked_recipe(merged(preset, flags))
 
 
-def _room(folder: Path, threads: int) -> TrainingRoom:
-    configure_process(threads)
-    folders = replace(Folders.below(folder), extra_checkpoints=(ROOT / "models" / "Stable-diffusion",))
-    catalog = ModelCatalog(folders, hashing=False)
-    embeddings = EmbeddingCatalog((folders.embeddings,), catalog.store)
-    return TrainingRoom(folders, catalog, embeddings, choose_runtime("cpu"))
-
-
-def _draw(run: FineTuning, prompts: Sequence[str], first_seed: int) -> list[Image.Image]:
-    return [
-        draw_picture(run.model, run.texts, prompt, side=256, seed=first_seed + index, steps=20, cfg_scale=4.0)
-        for index, prompt in enumerate(prompts)
-    ]
-
-
-def _kept(run: FineTuning, prompts: Sequence[str], first_seed: int, folder: Path) -> list[Image.Image]:
-    """Pictures of the prompts; those that are in the folder already are not drawn again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for index, prompt in enumerate(prompts):
-        path = folder / f"{index:03d}.png"
-        if not path.is_file():
-            _draw(run, [prompt], first_seed + index)[0].save(path)
-        pictures.append(Image.open(path).convert("RGB"))
-    return pictures
-
-
-def _write_sheet(rows: Sequence[Sequence[Image.Image]], path: Path, side: int = 160) -> None:
-    """Rows of pictures as one small JPEG."""
-    sheet = Image.new("RGB", (side * max(len(row) for row in rows), side * len(rows)), "white")
-    for top, row in enumerate(rows):
-        for left, picture in enumerate(row):
-            small = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
-            sheet.paste(small, (side * left, side * top))
-    sheet.save(path, quality=82, optimize=True)
-
-
-def _share(right: int, count: int) -> str:
-    low, high = wilson_interval(right, count)
-    return f"{right} of {count} ({100 * low:.0f} to {100 * high:.0f} %)"
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and measure; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -167,34 +119,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     folder: Path = arguments.folder
     pictures = write_set(folder / "pictures")
-    run = _room(folder, arguments.threads).open(_recipe(arguments, pictures), folder / "run")
+    run = training_room(folder, arguments.threads).open(_recipe(arguments, pictures), folder / "run")
     shown = [prompt.format(NAME) for prompt in _SHOWN]
     colours = list(BACKGROUNDS)
     asked = [f"a {NAME}, {colours[index % len(colours)]} background" for index in range(arguments.judged)]
-    before = _kept(run, shown, 42, folder / "before")
-    begun, busy, first = time.monotonic(), time.process_time(), -1
-    for progress in run.updates():
-        first = progress.step if first < 0 and not progress.text else first
-        if progress.step % 50 == 0 and not progress.text:
-            log.info("step %d after %.0f s", progress.step, time.monotonic() - begun)
-    seconds, processor_seconds = time.monotonic() - begun, time.process_time() - busy
-    after = _kept(run, shown, 42, folder / "after")
+    before = kept_pictures(run.model, run.texts, shown, 42, folder / "before")
+    cost = trained(run, arguments.threads)
+    after = kept_pictures(run.model, run.texts, shown, 42, folder / "after")
     taught = [Image.open(path) for path in sorted(pictures.glob("*.png"))[: len(shown)]]
-    _write_sheet((taught, before, after), folder / "sheet.jpg")
+    write_sheet((taught, before, after), folder / "sheet.jpg")
     judge = Judge()
-    judged = _kept(run, asked, 1000, folder / "judged")
-    report = {
-        "steps": run.trainer.step,
-        "steps_of_this_process": run.trainer.step - max(first, 1) + 1,
-        "seconds": round(seconds),
-        "processor_seconds": round(processor_seconds),
-        "threads": arguments.threads,
+    judged = kept_pictures(run.model, run.texts, asked, 1000, folder / "judged")
+    figures = {
         "judge_accuracy_on_unseen_drawings": judge.accuracy,
-        "recognised_before": _share(judge.recognised(before), len(before)),
-        "recognised_after": _share(judge.recognised(judged), len(judged)),
+        "recognised_before": share(judge.recognised(before), len(before)),
+        "recognised_after": share(judge.recognised(judged), len(judged)),
     }
-    (folder / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    log.info("%s", report)
+    write_report({**cost, **figures}, folder)
     return 0
 
 

@@ -15,6 +15,8 @@ def _drawn(words: str, name: str, count: int = 60, **choice: object) -> list[str
     [
         ("a red hat", "zorblax", "zorblax, a red hat"),
         ("Zorblax with a hat", "zorblax", "Zorblax with a hat"),
+        ("a pink house", "ink", "ink, a pink house"),
+        ("ink (blue)", "ink (blue)", "ink (blue)"),
         ("", "zorblax", "zorblax"),
         ("a red hat", "", "a red hat"),
     ],

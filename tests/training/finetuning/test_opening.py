@@ -131,6 +131,9 @@ def test_a_file_of_that_name_is_not_replaced_unasked(room: TrainingRoom) -> None
     ("changes", "said"),
     [
         ({"name": "a/b"}, "must not hold any of"),
+        ({"name": " "}, "a letter or a digit"),
+        ({"kind": "hypernetwork", "hypernetwork": {"layers": [1, 2, 3]}}, "the first and the last layer"),
+        ({"kind": "hypernetwork", "hypernetwork": {"activation": "magic"}}, "unknown activation 'magic'"),
         ({"optimisation": {"steps": 0}}, "optimisation.steps"),
         ({"optimisation": {"stepps": 3}}, "optimisation.stepps"),
         ({"kind": "textual-inversion", "data": {"folder": "x", "templates": ["a photo"]}}, "[name]"),

@@ -1,5 +1,5 @@
 // The training that goes on, in the tab Train: what it does, its loss, its samples, and the buttons that steer it.
-const KEPT = 'studio-training', PACE = 2000, FINAL = ['done', 'failed', 'cancelled'], SAMPLES = 60, GONE = 404;
+const KEPT = 'studio-training', PACE = 2000, FINAL = ['done', 'failed', 'cancelled'], SAMPLES = 24, GONE = 404;
 
 studio.TrainingWatch = class {
   /** `onState` is told whether a training runs, each time one begins or ends. */
@@ -20,8 +20,8 @@ studio.TrainingWatch = class {
     localStorage.setItem(KEPT, id);
     this.job = id;
     this.$('.train-samples').replaceChildren();
+    this.isNew = true;
     this.look();
-    this.part.scrollIntoView({ block: 'nearest' });
   }
 
   /** The tab is seen: go on with the job that was watched last, or with one that somebody else's page began. */
@@ -60,6 +60,8 @@ studio.TrainingWatch = class {
     const runs = !FINAL.includes(view.state), isPaused = view.state === 'paused';
     this.view = view;
     this.part.hidden = false;
+    if (this.isNew) this.part.scrollIntoView({ block: 'nearest' });
+    this.isNew = false;
     this.$('.train-title').textContent = training.name;
     this.$('.train-said').textContent = this.tell(view);
     this.$('progress').value = view.state === 'done' ? 1 : view.progress;
@@ -116,12 +118,10 @@ studio.TrainingWatch = class {
     for (const item of [...list.children]) if (!shown.includes(Number(item.dataset.step))) item.remove();
     const added = shown.filter((step) => !there.has(step)).map((step) => {
       const src = `api/v1/training/jobs/${this.job}/sample?step=${step}`, name = studio.text('Step {0}', step);
-      const picture = studio.make('img', { src, alt: studio.text('Samples of step {0}', step), loading: 'lazy' });
+      const picture = studio.make('img', { src, alt: studio.text('Samples of step {0}', step), onload: () => { list.scrollLeft = list.scrollWidth; } });
       return studio.make('li', { dataset: { step } }, studio.make('a', { href: src, target: '_blank' }, picture), studio.make('span', {}, name));
     });
-    if (!added.length) return;
     list.append(...added);
-    list.scrollLeft = list.scrollWidth;
   }
 
   steer(act) {
