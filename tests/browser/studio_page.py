@@ -14,7 +14,7 @@ _NEXT = """([tab, name, button]) => new Promise((resolve, reject) => {
     const act = studio.form[name], press = () => studio.press(`${tab}_${button}`);
     const again = setInterval(press, 2000);
     const end = (then) => { clearInterval(again); clearTimeout(limit); studio.form[name] = act; then(); };
-    const limit = setTimeout(() => end(() => reject(new Error(`${name} was not called`))), 30000);
+    const limit = setTimeout(() => end(() => reject(new Error(`${name} was not called`))), 120000);
     studio.form[name] = (of, ...values) => {
         const answer = act(of, ...values);
         if (of === tab) end(resolve);
@@ -107,6 +107,11 @@ class Studio:
         return self._root.get_attribute("data-state") or ""
 
     @property
+    def job(self) -> str:
+        """Id of the job that is shown; empty before the first."""
+        return self._root.get_attribute("data-job") or ""
+
+    @property
     def shown(self) -> str:
         """Address of the picture on the stage."""
         return self.part("gallery").locator(".stage-image").get_attribute("src") or ""
@@ -122,7 +127,7 @@ class Studio:
 
     def generate(self, clicks: int = 1) -> None:
         """Press Generate and wait until the new job is shown."""
-        before = self._root.get_attribute("data-job") or ""
+        before = self.job
         self.part("generate").click(click_count=clicks)
         self._wait_for_other_job(before)
 
@@ -137,16 +142,16 @@ class Studio:
             arg=[self.tab, before],
         )
 
-    def wait_until(self, *states: str, seconds: float = 60) -> None:
+    def wait_until(self, *states: str, seconds: float = 180) -> None:
         wanted = ", ".join(f'#{self.tab}_gallery .live-root[data-state="{state}"]' for state in states)
         self.page.wait_for_selector(wanted, timeout=seconds * 1000)
 
-    def wait_for_picture(self, seconds: float = 60) -> None:
+    def wait_for_picture(self, seconds: float = 180) -> None:
         self.wait_until("done", seconds=seconds)
         shown = f'#{self.tab}_gallery .stage-image[src^="files/"]:not([aria-busy])'  # not the picture before
         self.page.wait_for_selector(shown)
 
-    def picture_of_new_job(self, seconds: float = 60) -> str:
+    def picture_of_new_job(self, seconds: float = 180) -> str:
         """Press Generate and wait for the picture; returns its address."""
         self.generate()
         self.wait_for_picture(seconds)

@@ -41,7 +41,7 @@ def test_a_picture_with_each_family_that_was_dropped_in(
         option = studio.page.get_by_role("option").filter(has_text=f"{family}.safetensors")
         expect(option).to_have_count(1)
         option.click()
-        studio.picture_of_new_job(180)
+        studio.picture_of_new_job()
         assert studio.result_pixels().shape == (64, 64, 3)
         assert studio.result_pixels().std() > 0
         infotext, _ = read_infotext(studio.page.request.get(f"{studio.page.url}{studio.shown}").body())

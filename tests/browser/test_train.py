@@ -105,7 +105,7 @@ def test_pictures_become_a_lora_whose_tag_makes_a_picture(
     root.get_by_role("button", name="Use it in txt2img").click()
     studio.expect_text("<lora:learnt-ball:1> zorb")
     studio.set_number("steps", 2)
-    studio.picture_of_new_job(180)
+    studio.picture_of_new_job()
     assert 'Lora hashes: "learnt-ball: ' in studio.infotext
 
 
