@@ -14,6 +14,10 @@ from tests.browser.processes import ROOT, START_SECONDS, free_port, wait_for_ser
 from tests.browser.studio_page import Studio
 
 PROMPT = "kept while the server is away"
+NOTE_GREETING = """() => new MutationObserver(() => {
+    const said = document.querySelector('.connection-banner')?.textContent;
+    if (said?.includes('is back')) sessionStorage.setItem('greeted', 'yes');
+}).observe(document, { subtree: true, childList: true })"""  # it stands for three seconds only
 SCRIPT = str(Path(__file__).parent / "painted_server.py")
 
 
@@ -51,6 +55,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_lost_server_is_told_and_found_again(server: Server, open_page: OpenPage) -> None:
     studio = Studio(open_page(server.address, loses_server=True))
+    studio.page.add_init_script(f"({NOTE_GREETING})()")
+    studio.page.evaluate(NOTE_GREETING)
     studio.set_number("steps", 150)
     studio.set_number("batch_count", 50)
     studio.write(PROMPT)
@@ -61,10 +67,7 @@ def test_a_lost_server_is_told_and_found_again(server: Server, open_page: OpenPa
     expect(banner).to_contain_text("does not answer")
     server.start()
     # Gradio may reload a page that was listening; what was typed is there again, and the job goes on
-    studio.page.wait_for_function(
-        "document.querySelector('.connection-banner')?.textContent.includes('is back')",
-        timeout=START_SECONDS * 1000,
-    )
+    studio.page.wait_for_function("sessionStorage.getItem('greeted')", timeout=START_SECONDS * 1000)
     studio.wait_until("running")
     expect(banner).to_have_count(0)
     expect(studio.part("prompt").locator("textarea")).to_have_value(PROMPT)
