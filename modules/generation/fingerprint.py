@@ -13,6 +13,7 @@ from torch import Tensor
 __all__ = ["fingerprint"]
 
 _SIZE = 16  # bytes; two values never share 128 bits by chance
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def fingerprint(*values: object) -> bytes:
@@ -21,34 +22,35 @@ def fingerprint(*values: object) -> bytes:
     Raises:
         TypeError: a value has no content that could be told from its type.
     """
-    digest = hashlib.blake2b(digest_size=_SIZE)
+    pieces: list[bytes | memoryview] = []
     for value in values:
-        _add(digest, value)
-    return digest.digest()
+        _add(pieces, value)
+    return hashlib.blake2b(b"".join(pieces), digest_size=_SIZE).digest()
 
 
-def _add(digest: "hashlib.blake2b", value: object) -> None:
+def _add(pieces: list[bytes | memoryview], value: object) -> None:
     # each value is preceded by its kind and length, so that no two trees give the same bytes
-    if isinstance(value, Tensor):
-        plain = value.detach().to("cpu").contiguous()
-        digest.update(f"tensor {plain.dtype} {tuple(plain.shape)};".encode())
-        digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
-    elif isinstance(value, Enum):
-        _add(digest, (type(value).__name__, value.name))
-    elif value is None or isinstance(value, bool | int | float | str | bytes | PurePath):
+    kind = type(value)
+    if kind in _PLAIN or isinstance(value, PurePath):  # most values are
         text = value if isinstance(value, bytes) else repr(value).encode()
-        digest.update(f"{type(value).__name__} {len(text)};".encode())
-        digest.update(text)
+        pieces.append(f"{kind.__name__} {len(text)};".encode())
+        pieces.append(text)
+    elif isinstance(value, Tensor):
+        plain = value.detach().to("cpu").contiguous()
+        pieces.append(f"tensor {plain.dtype} {tuple(plain.shape)};".encode())
+        pieces.append(plain.reshape(-1).view(torch.uint8).numpy().data)
+    elif isinstance(value, Enum):
+        _add(pieces, (kind.__name__, value.name))
     elif isinstance(value, Mapping):
-        _add(digest, ("mapping", *sorted(value.items())))
+        _add(pieces, ("mapping", *sorted(value.items())))
     elif isinstance(value, tuple | list):
-        digest.update(f"sequence {len(value)};".encode())
+        pieces.append(f"sequence {len(value)};".encode())
         for item in value:
-            _add(digest, item)
+            _add(pieces, item)
     elif is_dataclass(value) and not isinstance(value, type):
         named = tuple((field.name, getattr(value, field.name)) for field in fields(value))
-        _add(digest, (type(value).__qualname__, named))
+        _add(pieces, (kind.__qualname__, named))
     elif isinstance(value, BaseModel):
-        _add(digest, (type(value).__qualname__, value.model_dump()))
+        _add(pieces, (kind.__qualname__, value.model_dump()))
     else:
-        raise TypeError(f"{type(value).__name__} has no fingerprint")
+        raise TypeError(f"{kind.__name__} has no fingerprint")

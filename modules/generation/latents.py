@@ -86,10 +86,9 @@ def _to_pixels(decoded: Tensor) -> np.ndarray:
     rows = max(1, _STRIP // width)
     for start in range(0, height, rows):
         levels = values[:, start : start + rows] + np.float32(1.0)
-        levels *= np.float32(0.5)
         np.fmax(levels, np.float32(0.0), out=levels)  # the number of the two where one is NaN
-        np.minimum(levels, np.float32(1.0), out=levels)
-        levels *= np.float32(255.0)
+        np.minimum(levels, np.float32(2.0), out=levels)
+        levels *= np.float32(127.5)  # halving is exact: the same bits as a half, times 255
         for channel, plane in enumerate(levels.astype(np.uint8)):
             pixels[start : start + rows, :, channel] = plane
     return pixels

@@ -1,7 +1,11 @@
 """End all defaults: from what was asked to what will be done. Errors are raised here, before the device."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+
+from pydantic import JsonValue
 
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.checkpoints.catalog import ModelCatalog
@@ -42,7 +46,7 @@ def freeze_request(request: GenerationRequest, settings: Settings) -> Generation
 
     After this, neither a change of settings nor a crash can change what comes out.
     """
-    defaults = Settings().as_json()
+    defaults = _standard_values()
     changed = {key: value for key, value in settings.as_json().items() if value != defaults[key]}
     asked = dict(request.override_settings)
     if asked.get("token_merging_ratio"):  # of a request, it wins over the one for img2img
@@ -55,6 +59,11 @@ def freeze_request(request: GenerationRequest, settings: Settings) -> Generation
             "override_settings": {**changed, **asked},
         }
     )
+
+
+@cache
+def _standard_values() -> Mapping[str, JsonValue]:
+    return Settings().as_json()
 
 
 def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:

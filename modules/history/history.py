@@ -81,6 +81,10 @@ class History:
 
     # --- what comes in -------------------------------------------------------------------------
 
+    def keeps(self, image: ResultImage) -> bool:
+        """Whether the picture's file lies below the outputs folder."""
+        return Path(image.path).is_relative_to(self._outputs)
+
     def record(self, job: Job, images: Sequence[ResultImage]) -> None:
         """Take in what a job has saved. A history that fails must not fail the job: it only logs."""
         if job.kind is not JobKind.GENERATE:

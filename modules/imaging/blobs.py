@@ -11,7 +11,7 @@ from PIL import Image
 
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import load_image
-from modules.imaging.files import make_folder, sync_file, write_new, write_replacing
+from modules.imaging.files import make_folder, sync_file, write_replacing
 
 __all__ = ["BlobStore"]
 
@@ -47,15 +47,12 @@ class BlobStore:
         blob_id = hashlib.sha256(content).hexdigest()
         path = self._place(blob_id)
         with self._lock:
-            try:
-                status = path.stat()
-            except FileNotFoundError:
+            size, changed = _status(path)
+            if size != len(content):  # there is none, or a power cut has cut it short
                 make_folder(path.parent)
-                write_new(path, content, durable=durable)
+                write_replacing(path, content, durable=durable)
                 return blob_id
-            if status.st_size != len(content):  # a power cut has cut it short
-                write_replacing(path, content)
-            elif durable and time.time() - status.st_mtime < _ON_DISK_AFTER:
+            if durable and time.time() - changed < _ON_DISK_AFTER:
                 sync_file(path)
             _touch(path)
         return blob_id
@@ -122,6 +119,15 @@ class BlobStore:
 
     def _place(self, blob_id: str) -> Path:
         return self._root / blob_id[:2] / blob_id
+
+
+def _status(path: Path) -> tuple[int, float]:
+    """Size in bytes and time of the last change; -1 and 0 where there is no such file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return -1, 0.0
+    return status.st_size, status.st_mtime
 
 
 def _touch(path: Path) -> None:

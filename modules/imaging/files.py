@@ -28,14 +28,8 @@ def make_folder(folder: Path) -> None:
         raise storage_error(folder, error) from error
 
 
-def write_new(path: Path, content: bytes, *, durable: bool = True) -> bool:
+def write_new(path: Path, content: bytes) -> bool:
     """Write a file that must not exist yet: temporary file, fsync, link into place, fsync the folder.
-
-    Args:
-        path: the file.
-        content: what is in it.
-        durable: False does not wait for the disk. The file outlives the process all the same; a power cut
-            in the next half minute may cut it short.
 
     Returns:
         False when ``path`` exists already; nothing was written then.
@@ -44,32 +38,39 @@ def write_new(path: Path, content: bytes, *, durable: bool = True) -> bool:
         StorageError: the file cannot be written; nothing is left behind.
     """
     try:
-        temporary = _temporary(path, content, durable=durable)
+        temporary = _temporary(path, content)
         try:
             if not _move_without_replacing(temporary, path):
                 return False
         finally:
             temporary.unlink(missing_ok=True)
-        if durable:
-            _sync_folder(path.parent)
+        _sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     return True
 
 
-def write_replacing(path: Path, content: bytes) -> None:
+def write_replacing(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file in place of an older one; readers see the old or the new content, never a mixture.
+
+    Args:
+        path: the file.
+        content: what is in it.
+        durable: False does not wait for the disk. The file outlives the process all the same; a power cut
+            in the next half minute may cut it short.
 
     Raises:
         StorageError: the file cannot be written; the old one is as it was.
     """
     try:
-        temporary = _temporary(path, content)
+        temporary = _temporary(path, content, durable=durable)
         try:
             temporary.replace(path)
-        finally:
+        except BaseException:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+            raise
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
 

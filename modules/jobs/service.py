@@ -21,6 +21,10 @@ __all__ = ["JobService", "PictureArchive"]
 class PictureArchive(Protocol):
     """Where pictures are found for good, also those of which the queue knows nothing."""
 
+    def keeps(self, image: ResultImage) -> bool:
+        """Whether the picture's file lies where pictures are kept."""
+        ...
+
     def record(self, job: Job, images: Sequence[ResultImage]) -> None:
         """Take in what a job has finished, once it is on disk; never raises over a picture."""
         ...
@@ -330,8 +334,7 @@ class JobService:
                 for the disk only once.
         """
         self._queue.add_images(job_id, *images, durable=show and self.is_lasting(job_id))
-        if self._archive is not None:
-            self._archive.record(self._queue.job(job_id), images)
+        self.archive_images(job_id, *images)
         if show:
             self._show_images(job_id)
 
@@ -342,8 +345,10 @@ class JobService:
 
     def archive_images(self, job_id: str, *images: ResultImage) -> None:
         """Record pictures that the job has saved and does not show, such as the cells of a plot."""
-        if self._archive is not None:
-            self._archive.record(self._queue.job(job_id), images)
+        archive = self._archive
+        kept = [] if archive is None else [image for image in images if archive.keeps(image)]
+        if archive is not None and kept:
+            archive.record(self._queue.job(job_id), kept)
 
     def finished_images(self, job_id: str) -> tuple[ResultImage, ...]:
         """Pictures of the job that are on disk already, as after a crash."""

@@ -21,7 +21,7 @@ def made(services: Services) -> JobView:
 def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes, *, durable: bool) -> Path:
+    def full(path: Path, content: bytes, *, durable: bool = True) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:

@@ -16,6 +16,7 @@ MASK = Image.new("L", (64, 64), 255)
 LISTS = (
     "get_samplers", "get_schedulers", "get_sd_vae", "get_upscalers", "get_latent_upscale_modes", "get_loras",
     "get_sd_models", "get_hypernetworks", "get_face_restorers", "get_realesrgan_models", "get_prompt_styles",
+    "get_artists", "get_artist_categories",
     "util_get_model_names", "util_get_sampler_names", "util_get_scheduler_names",
 )  # fmt: skip
 TABLES = ("get_options", "get_cmd_flags", "get_progress", "get_scripts", "get_embeddings", "get_memory")

@@ -117,7 +117,7 @@ def test_options_are_written(server: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "route",
     ["cmd-flags", "samplers", "upscalers", "sd-models", "hypernetworks", "face-restorers",
-     "realesrgan-models", "prompt-styles", "embeddings"],
+     "realesrgan-models", "prompt-styles", "embeddings", "artists", "artist-categories"],
 )  # fmt: skip
 def test_lists(server: httpx.Client, route: str) -> None:
     assert server.get(f"/sdapi/v1/{route}").status_code == 200

@@ -1,5 +1,7 @@
 """All samplers, in the order in which the page lists them, and how a name finds one."""
 
+from functools import cache
+
 from modules.diffusion.samplers.ddim import sample_ddim, sample_ddim_cfgpp
 from modules.diffusion.samplers.ddpm import sample_ddpm
 from modules.diffusion.samplers.dpm2 import sample_dpm2, sample_dpm2_ancestral
@@ -132,11 +134,19 @@ def find_sampler(name: str) -> SamplerSpec:
     Raises:
         NotFoundError: there is none.
     """
-    for sampler in SAMPLERS:
-        if name.lower() in {word.lower() for word in (sampler.name, *sampler.aliases)}:
-            return sampler
+    found = _by_name().get(name.lower())
+    if found is not None:
+        return found
     names = ", ".join(sampler.name for sampler in SAMPLERS)
     raise NotFoundError("sampler_name", f'There is no sampler "{name}"; there are {names}.')
+
+
+@cache
+def _by_name() -> dict[str, SamplerSpec]:
+    """Name or alias in small letters -> sampler; where two share one, it is the first one's."""
+    return {
+        word.lower(): sampler for sampler in reversed(SAMPLERS) for word in (sampler.name, *sampler.aliases)
+    }
 
 
 def split_sampler_name(

@@ -69,7 +69,8 @@ async def _generate(
 
 
 def _submit(services: Services, payload: Payload, caller: Principal) -> str:
-    check_scripts(services.plugins.scripts, payload)
+    if payload.script_name or payload.alwayson_scripts:
+        check_scripts(services.plugins.scripts, payload)
     request = _request(services, filled_from_infotext(payload))
     # nothing is acknowledged before the pictures are there, and they are in the answer if nothing is kept
     return submit_request(services, request, caller, lasting="pictures" if request.save_images else "nothing")

@@ -228,6 +228,12 @@ def _add_models(router: APIRouter, services: Services) -> None:
             for style in services.styles.styles.values()
         ]
 
+    @router.get("/sdapi/v1/artists")
+    @router.get("/sdapi/v1/artist-categories")
+    def artists() -> list[str]:
+        """Names of artists, which A1111 listed until 2022; there are none."""
+        return []
+
 
 def _add_adapters(router: APIRouter, services: Services) -> None:
     @router.get("/sdapi/v1/embeddings")
