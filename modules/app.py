@@ -109,7 +109,7 @@ def create_services(options: LaunchOptions) -> Services:
     upscalers = UpscalerCatalog(folders.models, catalog.store, runtime, lambda: settings.current)
     faces = FaceRestorers(folders.models, catalog.store, runtime)
     interrogator = Interrogator(
-        Describers(folders.models, runtime.device), folders.data.parent / "interrogate"
+        Describers(folders.models, runtime.device, catalog.store), folders.data.parent / "interrogate"
     )
     reuse = StepReuse(options.step_cache * 2**20)
     room = StoryRoom(PromptRoom(embeddings, ConditioningCache()), blobs, upscalers, faces, previewer, reuse)

@@ -1,7 +1,7 @@
 """Networks that say what a picture shows, from folders in the layout of the transformers library.
 
-Nothing is fetched. What is missing is said in a sentence. Only safetensors files are read, and no code that a
-folder may hold is run.
+Nothing is fetched. What is missing is said in a sentence. Only safetensors files are read, and A1111's file
+of DeepDanbooru through the gate for pickles; no code that a folder or file may hold is run.
 """
 
 import importlib
@@ -22,6 +22,8 @@ from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from modules.checkpoints.deepbooru import BooruTagger, find_deepbooru, load_deepbooru
+from modules.checkpoints.files import ModelStore
 from modules.checkpoints.reader import read_header
 from modules.exceptions import CheckpointError, DeviceMemoryError, NotFoundError
 from modules.imaging.resize import ResizeMode, resize_image
@@ -35,6 +37,7 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 LEAD = "a picture of "  # BLIP was taught to go on from here
 ROWS = 64  # texts of one call
+BOORU_SIDE = 512  # pixels
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Describer:
         files: that must lie there.
         origin: where people find these files.
         architecture: class of transformers.
+        instead: what else will do, as the end of a sentence.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Describer:
     files: tuple[str, ...]
     origin: str
     architecture: str
+    instead: str = ""
 
 
 CAPTIONER = Describer(
@@ -72,6 +77,7 @@ TAGGER = Describer(
     ("config.json", WEIGHTS),
     "an image classifier whose labels are booru tags",
     "AutoModelForImageClassification",
+    ", or A1111's model-resnet_custom_v3.pt into the folder models/torch_deepdanbooru",
 )
 
 
@@ -81,23 +87,28 @@ class Describers:
     Args:
         models: the models folder.
         device: where networks run, in 32-bit floats.
+        store: reads pickled files; without it they are not looked for.
     """
 
-    def __init__(self, models: Path, device: torch.device) -> None:
+    def __init__(self, models: Path, device: torch.device, store: ModelStore | None = None) -> None:
         self._models = models
         self._device = device
         self._lock = threading.RLock()
         self._loaded: dict[Describer, nn.Module] = {}
+        self._store = store
+        self._booru: BooruTagger | None = None
 
     def missing(self, describer: Describer) -> str | None:
         """What there is to be done before it can be used, as a sentence; None when it can."""
         folder = self._models / describer.folder
         absent = [name for name in describer.files if not (folder / name).is_file()]
+        if absent and describer is TAGGER and self._booru_file() is not None:
+            return None
         if absent:
             files = " and ".join(filter(None, (", ".join(absent[:-1]), absent[-1])))
             return (
                 f"{describer.name} is not installed: put {files} of {describer.origin} into the folder "
-                f"models/{describer.folder}."
+                f"models/{describer.folder}{describer.instead}."
             )
         if importlib.util.find_spec("transformers") is None:
             return (
@@ -110,6 +121,7 @@ class Describers:
         """Drop all networks from memory."""
         with self._lock:
             self._loaded.clear()
+            self._booru = None
 
     def caption(self, image: Image.Image, *, beams: int, least: int, most: int) -> str:
         """One sentence about a picture.
@@ -175,6 +187,9 @@ class Describers:
         Raises:
             NotFoundError, CheckpointError: as :meth:`caption`.
         """
+        path = None if self._has_files(TAGGER) else self._booru_file()
+        if path is not None and self._store is not None:
+            return self._booru_tags(path, self._store, image)
         with self._in_use(TAGGER) as network:
             scaling = self._scaling()
             side = _side(scaling) or int(getattr(network.config, "image_size", 512))
@@ -184,6 +199,21 @@ class Describers:
             logits = network(pixel_values=pixels.to(self._device)).logits
             chances = torch.sigmoid(logits[0].float()).tolist()
             return {network.config.id2label[place]: chance for place, chance in enumerate(chances)}
+
+    def _has_files(self, describer: Describer) -> bool:
+        folder = self._models / describer.folder
+        return all((folder / name).is_file() for name in describer.files)
+
+    def _booru_file(self) -> Path | None:
+        return None if self._store is None else find_deepbooru(self._models)
+
+    def _booru_tags(self, path: Path, store: ModelStore, image: Image.Image) -> dict[str, float]:
+        with self._lock, torch.no_grad():
+            if self._booru is None:
+                self._booru = load_deepbooru(path, store, self._device)
+            pixels = _pixels(resize_image(ResizeMode.FILL, image.convert("RGB"), BOORU_SIDE, BOORU_SIDE))
+            chances = self._booru.network(pixels.to(self._device))[0].tolist()
+            return dict(zip(self._booru.tags, chances, strict=True))
 
     @contextmanager
     def _in_use(self, describer: Describer) -> Iterator[Any]:
