@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from modules.checkpoints.blip_file import blip_config, blip_state, find_blip
 from modules.checkpoints.deepbooru import BooruTagger, find_deepbooru, load_deepbooru
 from modules.checkpoints.files import ModelStore
 from modules.checkpoints.reader import read_header
@@ -67,6 +68,7 @@ CAPTIONER = Describer(
     ("config.json", WEIGHTS, "tokenizer.json"),
     "Salesforce/blip-image-captioning-base",
     "BlipForConditionalGeneration",
+    ", or A1111's model_base_caption_capfilt_large.pth beside that tokenizer.json",
 )
 RANKER = Describer(
     "The model CLIP", "CLIP", ("config.json", WEIGHTS), "openai/clip-vit-large-patch14", "CLIPModel"
@@ -102,9 +104,10 @@ class Describers:
         """What there is to be done before it can be used, as a sentence; None when it can."""
         folder = self._models / describer.folder
         absent = [name for name in describer.files if not (folder / name).is_file()]
-        if absent and describer is TAGGER and self._booru_file() is not None:
+        own = self._own_file(describer) if absent else None
+        if own is not None and describer is TAGGER:
             return None
-        if absent:
+        if absent and own is None:
             files = " and ".join(filter(None, (", ".join(absent[:-1]), absent[-1])))
             return (
                 f"{describer.name} is not installed: put {files} of {describer.origin} into the folder "
@@ -187,7 +190,7 @@ class Describers:
         Raises:
             NotFoundError, CheckpointError: as :meth:`caption`.
         """
-        path = None if self._has_files(TAGGER) else self._booru_file()
+        path = None if self._has_files(TAGGER) else self._own_file(TAGGER)
         if path is not None and self._store is not None:
             return self._booru_tags(path, self._store, image)
         with self._in_use(TAGGER) as network:
@@ -204,8 +207,15 @@ class Describers:
         folder = self._models / describer.folder
         return all((folder / name).is_file() for name in describer.files)
 
-    def _booru_file(self) -> Path | None:
-        return None if self._store is None else find_deepbooru(self._models)
+    def _own_file(self, describer: Describer) -> Path | None:
+        """The file under which A1111 keeps the network; None where there is none that can be read."""
+        if self._store is None:
+            return None
+        if describer is TAGGER:
+            return find_deepbooru(self._models)
+        folder = self._models / describer.folder
+        has_tokens = describer is CAPTIONER and (folder / "tokenizer.json").is_file()
+        return find_blip(folder) if has_tokens else None
 
     def _booru_tags(self, path: Path, store: ModelStore, image: Image.Image) -> dict[str, float]:
         with self._lock, torch.no_grad():
@@ -232,12 +242,30 @@ class Describers:
         missing = self.missing(describer)
         if missing is not None:
             raise NotFoundError("model", missing)
+        own = None if self._has_files(describer) else self._own_file(describer)
+        if describer not in self._loaded and own is not None and self._store is not None:
+            log.info("loading %s", own.name)
+            self._loaded[describer] = self._own_captioner(own, self._store)
         if describer not in self._loaded:
             folder = self._models / describer.folder
             log.info("loading %s", folder.name)
             read_header(folder / WEIGHTS)  # refuses what is hostile before anything is allocated
             self._loaded[describer] = _loaded(folder, describer.architecture).to(self._device)
         return self._loaded[describer]
+
+    def _own_captioner(self, path: Path, store: ModelStore) -> nn.Module:
+        tokenizer, state = self._tokenizer(), blip_state(path, store)
+        ends = [tokenizer.token_to_id(token) or 0 for token in ("[SEP]", "[PAD]")]
+        transformers: ModuleType = importlib.import_module("transformers")
+        try:
+            config = transformers.BlipConfig(**blip_config(state, *ends))
+            network: nn.Module = transformers.BlipForConditionalGeneration(config)
+            missing = network.load_state_dict(state, strict=False).missing_keys
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise CheckpointError(path, f"is not BLIP's captioning network: {error}") from error
+        if missing:
+            raise CheckpointError(path, f"lacks weights, for example {min(missing)}")
+        return network.requires_grad_(False).eval().to(self._device)
 
     def _tokenizer(self) -> Tokenizer:
         path = self._models / CAPTIONER.folder / "tokenizer.json"

@@ -31,7 +31,7 @@ MAX_ITEMS = 65536
 TREE_KEY = "tree"
 IDLE_SECONDS = 30.0  # without a request, then the process ends
 _LONGEST_REASON = 4096  # bytes
-NESTED_BELOW = ("state_dict", "params_ema", "params-ema", "params")  # the latter in files of upscalers
+NESTED_BELOW = ("state_dict", "params_ema", "params-ema", "params", "model")  # of upscalers; of BLIP
 KNOWN_DTYPES = frozenset({
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
     torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,

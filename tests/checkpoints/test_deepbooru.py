@@ -99,9 +99,7 @@ def test_a_file_is_found_and_gives_chances_of_its_tags(
     assert torch.allclose(torch.tensor(list(chances.values())), by_hand(content, pixels)[0], atol=1e-5)
 
 
-@pytest.mark.parametrize(("lacking", "said"), [("tags", "no list of tags"), ("n_Conv_7.bias", "is missing")])
-def test_another_file_is_refused_in_a_sentence(tmp_path: Path, lacking: str, said: str) -> None:
-    content = {key: value for key, value in file_content(SMALL).items() if key != lacking}
-    torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match=said):
-        load_deepbooru(tmp_path / "other.pt", ModelStore.below(tmp_path / "data"), CPU, SMALL)
+def test_a_file_without_names_of_tags_is_refused(tmp_path: Path) -> None:
+    torch.save({key: value for key, value in file_content(SMALL).items() if key != "tags"}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="no list of tags"):
+        load_deepbooru(tmp_path / "a.pt", ModelStore.below(tmp_path / "data"), CPU, SMALL)
