@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from urllib.request import HTTPRedirectHandler, build_opener
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.browser.processes import ROOT, free_port, running_server
+from tests.browser.processes import ROOT, START_SECONDS, free_port, running_server
 
 __all__ = ["Product", "put_models", "running_product"]
 
@@ -59,9 +60,16 @@ def running_product(root: Path) -> Iterator[Product]:
     port, log = free_port(), root / "log"
     command = [sys.executable, "webui.py", "--data-dir", str(root), "--port", str(port), "--no-browser"]
     with running_server(command, port, log) as address:
-        link = re.search(r"http://\S+/login\?\S+", log.read_text("utf-8"))
-        assert link, log.read_text("utf-8")
-        yield Product(address, root, _redeemed(link.group()))
+        yield Product(address, root, _redeemed(_link_in(log)))
+
+
+def _link_in(log: Path) -> str:
+    """The one-time link, which is told a moment after the server has begun to answer."""
+    deadline = time.monotonic() + START_SECONDS
+    while not (found := re.search(r"http://\S+/login\?\S+(?=\s)", log.read_text("utf-8"))):
+        assert time.monotonic() < deadline, log.read_text("utf-8")
+        time.sleep(0.05)
+    return found.group()
 
 
 class _Stay(HTTPRedirectHandler):
