@@ -192,10 +192,11 @@ def _evaluate(workshop: _Workshop) -> None:
     judge = taught_judge(real, labels, folder)
     trained = [plan for plan, _ in planned_pictures(workshop.concepts, library, data)]
     prompts = fidelity_prompts(workshop.concepts, real.drawings, trained)
-    shares = [*judge_accuracy(judge, real), *judge_pictures(judge, prompts, artist.draw(prompts))]
+    shares = judge_accuracy(judge, real)
     apart = drawings_apart(real.drawings, trained)
     if apart:
         shares += judge_real(judge, RealPictures(apart, labels), "real pictures, held-out styles")
+    shares += judge_pictures(judge, prompts, artist.draw(prompts))
     pairs = pair_prompts(workshop.concepts, trained)
     if pairs:
         shares += judge_pairs(judge, pairs, real_pairs(pairs, library, data.side), note=" (real pictures)")

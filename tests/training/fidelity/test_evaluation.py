@@ -138,10 +138,11 @@ def test_a_card_without_marks_is_refused(tmp_path: Path) -> None:
         renew_card("table", tmp_path / "card.md", "embedded")
 
 
-def test_the_shipped_card_has_a_place_for_the_tables() -> None:
-    assert "<!-- fidelity of embedded: begin -->" in (ROOT / "docs" / "embedded-model.md").read_text(
-        encoding="utf-8"
-    )
+@pytest.mark.parametrize("recipe", ["embedded", "embedded-held-out"])
+def test_the_shipped_card_has_a_place_for_the_tables(recipe: str) -> None:
+    card = (ROOT / "docs" / "embedded-model.md").read_text(encoding="utf-8")
+    assert f"<!-- fidelity of {recipe}: begin -->" in card
+    assert (ROOT / "configs" / f"{recipe}.yaml").is_file()
 
 
 def test_a_missing_checkpoint_is_said(tmp_path: Path) -> None:
