@@ -50,7 +50,7 @@ _RATES: Mapping[str, float] = {"textual-inversion": 5e-3, "hypernetwork": 1e-5, 
 _EMBEDDED_KINDS: Mapping[str, Content] = {
     "textual-inversion": {"optimisation": {"steps": 400, "learning_rate": 2e-2}},
     "hypernetwork": {"optimisation": {"learning_rate": 1e-4}},
-    "checkpoint": {"optimisation": {"steps": 400, "learning_rate": 2e-4}},
+    "checkpoint": {"optimisation": {"steps": 400, "learning_rate": 3e-4}},
 }
 _GIB = 2**30
 _LARGE_SIDE = 1024  # pixels that SDXL's family was trained at

@@ -71,19 +71,14 @@ def _recipe(arguments: argparse.Namespace, pictures: Path) -> FineTuneRecipe:
     return checked_recipe(merged(preset_values("Embedded model, processor", "textual-inversion"), own))
 
 
-def _has_look(picture: Image.Image) -> tuple[bool, bool]:
-    """Whether the background is pink, and the thing before it blue."""
-    pixels = np.asarray(picture.convert("RGB"))
-    return background_is(pixels, "pink"), hue_is(pixels, "blue")
-
-
 def _shares(pictures: Sequence[Image.Image]) -> dict[str, str]:
-    looks = [_has_look(picture) for picture in pictures]
-    counts = (sum(pink for pink, _ in looks), sum(blue for _, blue in looks), sum(map(all, looks)))
-    return {
-        what: share(count, len(looks))
-        for what, count in zip(("on pink", "blue", "blue on pink"), counts, strict=True)
-    }
+    """How many have a pink background, and before it something blue, or blue or purple."""
+    pixels = [np.asarray(picture.convert("RGB")) for picture in pictures]
+    pink = [background_is(picture, "pink") for picture in pixels]
+    blue = [hue_is(picture, "blue") for picture in pixels]
+    near = [is_blue or hue_is(picture, "purple") for is_blue, picture in zip(blue, pixels, strict=True)]
+    counted = {"on pink": pink, "blue": blue, "blue or purple": near}
+    return {what: share(sum(found), len(pictures)) for what, found in counted.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
