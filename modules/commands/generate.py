@@ -21,7 +21,7 @@ from modules.imaging.metadata import read_infotext
 from modules.services import Services
 from modules.settings.launch import LaunchOptions
 from modules.settings.options import Settings, infotext_options
-from modules.webui.form.choices import native_size, suggested_cfg_scale
+from modules.webui.form.suggestions import suggestions_for
 
 __all__ = ["add_generate_arguments", "run_generate"]
 
@@ -135,8 +135,8 @@ def _plain(services: Services, checkpoint: str | None) -> GenerationRequest:
     """A request of the size and guidance that suit the checkpoint."""
     files = services.catalog.checkpoints()
     wanted = checkpoint or services.settings.current.sd_model_checkpoint or (files[0].title if files else "")
-    side = native_size(services, wanted)
-    return GenerationRequest(width=side, height=side, cfg_scale=suggested_cfg_scale(services, wanted))
+    suits = suggestions_for(services, wanted)
+    return GenerationRequest(width=suits.side, height=suits.side, cfg_scale=suits.cfg_scale)
 
 
 def _like(services: Services, picture: Path) -> GenerationRequest:
