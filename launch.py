@@ -6,7 +6,6 @@ that of Python 3.7: an old Python must get as far as the sentence that says it i
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -395,33 +394,35 @@ def run_tests(environment: Environment, arguments: list[str]) -> int:
 
 
 def run_whole_suite(environment: Environment, variables: dict[str, str], *, browser: bool) -> int:
-    """Run the checks, the browser tests and all others at the same time. Returns the exit status.
+    """Run the checks and the browser tests at the same time, then all other tests. Returns the exit status.
 
-    Browser tests wait half of their time, for pages, servers and previews. They come first; the checks and
-    the other tests take what they leave of the processor. Only the others are watched, the rest is told at
-    the end.
+    Browser tests wait a good part of their time, for pages, servers and previews: the checks take what they
+    leave of the processor, and tell at the end.
     """
     pytest, bash = [str(environment.python), "-m", "pytest"], shutil.which("bash")
-    behind = ["nice", "-n", "5"] if shutil.which("nice") else []
-    others, pages = suite_parts(checked_apart=bash is not None)
-    aside = [[*pytest, *pages]] if browser else []
-    if bash is None:
-        say("SKIPPED: the checks of format, lint, types and layers, because there is no bash here.")
-    else:
-        aside.append([*behind, bash, "scripts/check"])
     variables = {**variables, "PYTHON": str(environment.python)}
-    folder = str(environment.root)
-    with contextlib.ExitStack() as files:
-        running = []
-        for command in aside:
-            report = files.enter_context(tempfile.TemporaryFile())
-            process = subprocess.Popen(
-                command, cwd=folder, env=variables, stdout=report, stderr=subprocess.STDOUT
+    pages, others = suite_parts(checked_apart=bash is not None)
+
+    def run(arguments: list[str]) -> int:
+        return subprocess.call([*pytest, *arguments], cwd=str(environment.root), env=variables)
+
+    with tempfile.TemporaryFile() as report:
+        checks = None
+        if bash is None:
+            say("SKIPPED: the checks of format, lint, types and layers, because there is no bash here.")
+        else:
+            behind = ["nice", "-n", "5"] if shutil.which("nice") else []
+            checks = subprocess.Popen(
+                [*behind, bash, "scripts/check"],
+                cwd=str(environment.root),
+                env=variables,
+                stdout=report,
+                stderr=subprocess.STDOUT,
             )
-            running.append((process, report))
-        ends = [subprocess.call([*behind, *pytest, *others], cwd=folder, env=variables)]
-        for process, report in running:
-            ends.append(process.wait())
+        ends = [run(pages)] if browser else []
+        ends.append(run(others))
+        if checks is not None:
+            ends.append(checks.wait())
             report.seek(0)
             say(report.read().decode("utf-8", "replace"))
     return max(map(abs, ends))  # one that was killed has a negative status
@@ -431,19 +432,19 @@ def suite_parts(*, checked_apart: bool) -> tuple[list[str], list[str]]:
     """Arguments of the two calls of pytest that together run the whole suite; each collects its folders only.
 
     Browser tests run two at a time, each worker with one server of a kind whichever tests it takes from the
-    other. The other tests have a worker for each core and one for what waits; none needs threads of its own.
+    other. The other tests have a worker for each core; none needs threads of its own.
 
     Args:
         checked_apart: whether scripts/check runs tests/architecture.
 
     Returns:
-        For the tests without a browser, and for those with one.
+        For the tests with a browser, and for those without.
     """
     cores = min(os.cpu_count() or 1, 8)
-    others = ["-n", str(cores + 1), "--dist", "worksteal", "--ignore=tests/browser"]
+    others = ["-n", str(cores), "--dist", "worksteal", "--ignore=tests/browser"]
     if checked_apart:
         others.append("--ignore=tests/architecture")
-    return others, ["-n", str(min(cores, 2)), "--dist", "worksteal", "tests/browser"]
+    return ["-n", str(min(cores, 2)), "--dist", "worksteal", "tests/browser"], others
 
 
 # -------------------------------------------------------------------------------------------- main

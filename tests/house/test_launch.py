@@ -175,10 +175,10 @@ def test_required_browser_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("checked_apart", [True, False])
 def test_no_folder_of_tests_is_run_twice_or_left_out(checked_apart: bool) -> None:
-    first, last = launch.suite_parts(checked_apart=checked_apart)
-    ignored = {word.partition("=")[2] for word in first if word.startswith("--ignore=")}
+    pages, others = launch.suite_parts(checked_apart=checked_apart)
+    ignored = {word.partition("=")[2] for word in others if word.startswith("--ignore=")}
     apart = {"tests/architecture"} if checked_apart else set()
-    assert ignored == {last[-1]} | apart
+    assert ignored == {pages[-1]} | apart
     assert all((ROOT / folder).is_dir() for folder in ignored)
     assert "tests/architecture" in (ROOT / "scripts" / "check").read_text(encoding="utf-8")
 
