@@ -13,7 +13,8 @@ from torch import Tensor
 __all__ = ["fingerprint"]
 
 _SIZE = 16  # bytes; two values never share 128 bits by chance
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})  # most values are; the quickest to tell
+_PLAIN_BASES = (int, float, str, bytes, PurePath)  # numbers of numpy are some of these, too
 
 
 def fingerprint(*values: object) -> bytes:
@@ -31,7 +32,7 @@ def fingerprint(*values: object) -> bytes:
 def _add(pieces: list[bytes | memoryview], value: object) -> None:
     # each value is preceded by its kind and length, so that no two trees give the same bytes
     kind = type(value)
-    if kind in _PLAIN or isinstance(value, PurePath):  # most values are
+    if kind in _PLAIN or (isinstance(value, _PLAIN_BASES) and not isinstance(value, Enum)):
         text = value if isinstance(value, bytes) else repr(value).encode()
         pieces.append(f"{kind.__name__} {len(text)};".encode())
         pieces.append(text)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +33,10 @@ VALUES = [
 
 def test_different_values_have_different_fingerprints() -> None:
     assert len({fingerprint(*value) for value in VALUES}) == len(VALUES)
+
+
+def test_numbers_of_numpy_have_one_of_their_own() -> None:
+    assert fingerprint(np.float64(0.1)) == fingerprint(np.float64(0.1)) != fingerprint(np.float64(0.2))
 
 
 def test_equal_values_have_equal_fingerprints() -> None:
