@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from modules.checkpoints.weights import Weights
 from modules.exceptions import CheckpointError
+from modules.networks.float8 import FLOAT8, Float8Conv2d, Float8Linear, rounded
 
-__all__ = ["fill_network"]
+__all__ = ["fill_network", "keep_exact_weights"]
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -24,7 +25,7 @@ def fill_network(
         weights: where the tensors are.
         names: parameter name -> name in the file.
         device: where the weights are to lie.
-        dtype: their number format.
+        dtype: their number format; those that the network has in eight bits stay so.
 
     Raises:
         CheckpointError: a weight is missing or has another shape.
@@ -41,9 +42,21 @@ def fill_network(
                 weights.header.path,
                 f"the weight {names[name]} has shape {list(shape)} instead of {list(parameter.shape)}",
             )
-        state[name] = weights.tensor(names[name]).to(device, dtype, copy=True).reshape(parameter.shape)
+        tensor = weights.tensor(names[name])
+        if parameter.dtype is FLOAT8:  # rounded once, whatever the file has
+            state[name] = rounded(tensor.float()).to(device).reshape(parameter.shape)
+        else:
+            state[name] = tensor.to(device, dtype, copy=True).reshape(parameter.shape)
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
+
+
+def keep_exact_weights(network: nn.Module, weights: Weights, names: Mapping[str, str]) -> None:
+    """Keep what the weights in eight bits were rounded from, in 16 bits in main memory."""
+    for path, layer in network.named_modules():
+        if isinstance(layer, Float8Conv2d | Float8Linear):
+            tensor = weights.tensor(names[f"{path}.weight"])
+            layer.exact = tensor.to("cpu", torch.float16, copy=True).reshape(layer.weight.shape)
 
 
 def _same_shape(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 
 from modules.checkpoints.depth import load_depth
 from modules.checkpoints.files import CheckpointFile, VaeFile
-from modules.checkpoints.filling import fill_network
+from modules.checkpoints.filling import fill_network, keep_exact_weights
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.weights import Weights, open_checkpoint, open_vae
 from modules.diffusion.schedule import NoiseSchedule
@@ -24,6 +24,7 @@ from modules.families.family import Prediction
 from modules.families.hints import ArchitectureHints, hints_from_header, hints_from_sidecar
 from modules.families.shapes import vae_config
 from modules.networks.clip_text import ClipTextConfig, ClipTextEncoder
+from modules.networks.float8 import in_float8
 from modules.networks.open_clip_text import OpenClipTextEncoder
 from modules.networks.prepacked import prepack
 from modules.networks.unet import UNet
@@ -133,9 +134,19 @@ def _build_unet(weights: Weights, detected: DetectedModel, runtime: Runtime) -> 
     with torch.device("meta"):
         unet = UNet(detected.unet)
     names = {name: UNET_PREFIX + name for name in weights.header.below(UNET_PREFIX)}
-    unet = fill_network(unet, weights, names, runtime.device, runtime.dtype)
-    _pack(unet, runtime)
+    _fill(unet, weights, names, runtime)
+    if runtime.weights == "as computed":
+        _pack(unet, runtime)
     return unet
+
+
+def _fill(network: nn.Module, weights: Weights, names: Mapping[str, str], runtime: Runtime) -> None:
+    """Give U-Net or text encoder its weights in the format in which they are to be kept."""
+    if runtime.weights != "as computed":
+        in_float8(network, runtime.dtype)
+    fill_network(network, weights, names, runtime.device, runtime.dtype)
+    if runtime.weights == "fp8 and exact":
+        keep_exact_weights(network, weights, names)
 
 
 def _build_text(
@@ -156,7 +167,8 @@ def _build_text(
             else f"text_model.{name.removeprefix('text_model.')}"
         )
         names[known] = text.prefix + name
-    return fill_network(encoder, weights, names, runtime.device, runtime.dtype)
+    _fill(encoder, weights, names, runtime)
+    return encoder
 
 
 def _baked_in_vae(weights: Weights, detected: DetectedModel, runtime: Runtime) -> AutoencoderKL:

@@ -64,6 +64,7 @@ class Family:
         approx_decoder: file of the network that "Approx NN" previews draw its latents with.
         ays_table: which table of the "Align Your Steps" schedule fits.
         is_refiner: whether it only finishes another model's pictures.
+        is_sdxl: whether settings "for SDXL" hold for it.
         lora_names: how files of LoRAs name the U-Net's layers: by their original paths or by diffusers'.
     """
 
@@ -85,6 +86,7 @@ class Family:
     tiny_vae: str = "taesd"
     approx_decoder: str = "model.pt"
     is_refiner: bool = False
+    is_sdxl: bool = False
     lora_names: Literal["original", "diffusers"] = "diffusers"
 
     @property

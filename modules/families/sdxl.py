@@ -52,6 +52,7 @@ SDXL = Family(
     ays_table="sdxl",
     tiny_vae="taesdxl",
     approx_decoder="vaeapprox-sdxl.pt",
+    is_sdxl=True,
     lora_names="original",
 )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from modules.adapters.patches import Patch
 from modules.checkpoints.model import LoadedModel
 from modules.diffusion.sampling import SamplerState
+from modules.runtime.device import WeightStorage
 
 __all__ = [
     "HALT",
@@ -42,7 +43,8 @@ Stage = Literal["first", "hires"]
 class ModelKey:
     """Which weights an image needs: checkpoint and VAE by path ("" is the VAE baked in), and patches.
 
-    ``tiny_encoder`` and ``tiny_decoder`` put TAESD in the VAE's place.
+    ``tiny_encoder`` and ``tiny_decoder`` put TAESD in the VAE's place; ``weights`` says in which format they
+    are kept.
     """
 
     checkpoint: str
@@ -51,6 +53,12 @@ class ModelKey:
     tiling: bool = False
     tiny_encoder: bool = False
     tiny_decoder: bool = False
+    weights: WeightStorage = "as computed"
+
+    @property
+    def files(self) -> tuple[str, str, WeightStorage]:
+        """What has to be read from disk for it, and how; models that differ here are loaded apart."""
+        return self.checkpoint, self.vae, self.weights
 
 
 @dataclass(frozen=True)

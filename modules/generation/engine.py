@@ -205,7 +205,7 @@ class Engine:
 
         first = min(waiting, key=turn)
         same_adapters = (task for task in waiting if task.pending and task.pending.key == self._key)
-        same_files = (task for task in waiting if task.pending and _files(task.pending.key) == self._files)
+        same_files = (task for task in waiting if task.pending and task.pending.key.files == self._files)
         for ready, slack in ((same_adapters, ADAPTER_SLACK), (same_files, CHECKPOINT_SLACK)):
             stay = min(ready, key=turn, default=first)
             if self._time.of(stay.owner) - self._time.of(first.owner) < slack:
@@ -309,7 +309,7 @@ class Engine:
                 task.pending = effect
                 return None
             if isinstance(effect, UseModel):
-                if self._key is not None and _files(effect.key) != self._files:
+                if self._key is not None and effect.key.files != self._files:
                     task.pending = effect  # another checkpoint waits until it is this owner's turn
                     return None
                 answer = self._use(effect.key)
@@ -340,8 +340,8 @@ class Engine:
         return self._use_model(key)
 
     @property
-    def _files(self) -> tuple[str, str] | None:
-        return None if self._key is None else _files(self._key)
+    def _files(self) -> Hashable:
+        return None if self._key is None else self._key.files
 
     def _book(self, task: ImageTask, seconds: float) -> None:
         self._time.book(task.owner, seconds)
@@ -351,10 +351,6 @@ class Engine:
         task.stopped = True
         if task in self._tasks:
             self._tasks.remove(task)
-
-
-def _files(key: ModelKey) -> tuple[str, str]:
-    return key.checkpoint, key.vae
 
 
 def _batch_signature(request: Predict) -> Hashable:

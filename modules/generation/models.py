@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from modules.adapters.patches import Patch, apply_patches
@@ -13,9 +14,11 @@ from modules.checkpoints.loader import detect_checkpoint, load_model
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.small_vaes import SmallVaes
 from modules.generation.effects import ModelKey
-from modules.runtime.device import Runtime
+from modules.runtime.device import Runtime, WeightStorage
 
 __all__ = ["ModelPool"]
+
+_Files = tuple[str, str, WeightStorage]
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +48,8 @@ class ModelPool:
         self._capacity = capacity
         self._depth_folder = depth_folder
         self._on_drop = on_drop
-        self._loaded: OrderedDict[tuple[str, str], LoadedModel] = OrderedDict()
-        self._in_force: dict[tuple[str, str], tuple[tuple[Patch, ...], bool]] = {}
+        self._loaded: OrderedDict[_Files, LoadedModel] = OrderedDict()
+        self._in_force: dict[_Files, tuple[tuple[Patch, ...], bool]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -62,7 +65,7 @@ class ModelPool:
     def in_memory(self, key: ModelKey) -> LoadedModel | None:
         """The model if it is loaded, with whatever adapters are applied now: good enough to look at."""
         with self._lock:
-            return self._loaded.get((key.checkpoint, key.vae))
+            return self._loaded.get(key.files)
 
     def use(self, key: ModelKey) -> LoadedModel:
         """Return the model with exactly the wanted adapters applied, loading it if need be.
@@ -71,7 +74,7 @@ class ModelPool:
             CheckpointError, AdapterError: a file cannot be used.
         """
         model = self._get(key)
-        identity, wanted = (key.checkpoint, key.vae), (key.patches, key.tiling)
+        identity, wanted = key.files, (key.patches, key.tiling)
         if self._in_force.get(identity) != wanted:
             self._in_force.pop(identity, None)  # unknown while it changes
             apply_patches(model, key.patches)
@@ -89,7 +92,7 @@ class ModelPool:
         self._on_drop()
 
     def _get(self, key: ModelKey) -> LoadedModel:
-        identity = (key.checkpoint, key.vae)
+        identity = key.files
         with self._lock:
             if identity in self._loaded:
                 self._loaded.move_to_end(identity)
@@ -105,7 +108,8 @@ class ModelPool:
                 log.info("dropping %s from memory", Path(dropped[0]).name)
                 self._on_drop()
         vae = VaeFile(Path(key.vae), self._catalog.store) if key.vae else None
-        model = load_model(file, vae, self._runtime, depth_folder=self._depth_folder)
+        runtime = replace(self._runtime, weights=key.weights)
+        model = load_model(file, vae, runtime, depth_folder=self._depth_folder)
         with self._lock:
             self._loaded[identity] = model
         return model

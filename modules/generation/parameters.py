@@ -39,6 +39,7 @@ def _fixed_parameters(plan: GenerationPlan, image: ImagePlan, facts: ImageFacts)
         "Size": f"{first.width}x{first.height}",
         "Model hash": (plan.checkpoint.shorthash or None) if settings.add_model_hash_to_info else None,
         "Model": plan.checkpoint.stem if settings.add_model_name_to_info else None,
+        **_eight_bits(plan),
         "VAE hash": (vae.shorthash or None) if vae and settings.add_vae_hash_to_info else None,
         "VAE": vae.name if vae and settings.add_vae_name_to_info else None,
         "Variation seed": image.subseed if varied else None,
@@ -53,6 +54,13 @@ def _fixed_parameters(plan: GenerationPlan, image: ImagePlan, facts: ImageFacts)
         "RNG": settings.randn_source if settings.randn_source != "GPU" else None,
         "Tiling": True if plan.tiling else None,
     }
+
+
+def _eight_bits(plan: GenerationPlan) -> dict[str, object]:
+    if plan.model.weights == "as computed":
+        return {}
+    settings = plan.settings
+    return {"FP8 weight": settings.fp8_storage, "Cache FP16 weight for LoRA": settings.cache_fp16_weight}
 
 
 def extra_parameters(plan: GenerationPlan, facts: ImageFacts) -> dict[str, object]:

@@ -45,7 +45,7 @@ class PromptRoom:
             self.embeddings,
             EncodingOptions.from_settings(plan.settings),
             cache=self.cache,
-            cache_key=(key.checkpoint, key.patches),
+            cache_key=(key.checkpoint, key.patches, key.weights),
         )
         prompt = image.prompt if hires is None else image.hires_prompt
         negative = image.negative_prompt if hires is None else image.hires_negative_prompt

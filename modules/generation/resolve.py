@@ -23,6 +23,7 @@ from modules.generation.default_networks import default_networks
 from modules.generation.effects import ModelKey
 from modules.generation.hires_size import LATENT_UPSCALERS, hires_size, old_first_size
 from modules.generation.plan import GenerationPlan, HiresPlan, ImagePlan, PassPlan, RefinerPlan, WeightsFile
+from modules.generation.weight_storage import weight_storage
 from modules.settings.options import Settings
 
 __all__ = ["Catalogs", "freeze_request", "resolve"]
@@ -111,10 +112,9 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         tiling,
         tiny_encoder=settings.sd_vae_encode_method == "TAESD",
         tiny_decoder=settings.sd_vae_decode_method == "TAESD",
+        weights=weight_storage(checkpoint, settings),
     )
-    base = _Base(
-        images[0], model, checkpoint, comments, settings.token_merging_ratio_hr, settings.lora_functional
-    )
+    base = _Base(images[0], model, checkpoint, comments, settings)
     return GenerationPlan(
         request=request,
         settings=settings,
@@ -228,8 +228,7 @@ class _Base:
     model: ModelKey
     checkpoint: CheckpointFile
     comments: list[str]
-    hires_token_merging: float
-    functional: bool
+    settings: Settings
 
 
 def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: Catalogs) -> HiresPlan | None:
@@ -244,7 +243,7 @@ def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: C
     patches = base.model.patches
     if asked.prompt:
         patches, missing = catalogs.networks.patches_for(
-            _networks(base.image.hires_prompt, request), functional=base.functional
+            _networks(base.image.hires_prompt, request), functional=base.settings.lora_functional
         )
         base.comments.extend(comment for comment in missing if comment not in base.comments)
     return HiresPlan(
@@ -257,16 +256,23 @@ def _hires(request: GenerationRequest, first: PassPlan, base: _Base, catalogs: C
             cfg_scale=first.cfg_scale,
             denoising_strength=asked.denoising_strength,
             exact_steps=True,
-            token_merging=base.hires_token_merging or first.token_merging,
+            token_merging=base.settings.token_merging_ratio_hr or first.token_merging,
         ),
         upscaler=asked.upscaler,
         upscale_width=size.upscale_width,
         upscale_height=size.upscale_height,
         crop_x=size.crop_x,
         crop_y=size.crop_y,
-        model=replace(base.model, checkpoint=str(other.path), patches=patches),
+        model=replace(_with_checkpoint(base.model, other, base.settings), patches=patches),
         checkpoint=_weights(other),
     )
+
+
+def _with_checkpoint(model: ModelKey, file: CheckpointFile, settings: Settings) -> ModelKey:
+    """The same VAE and adapters on another checkpoint."""
+    if str(file.path) == model.checkpoint:
+        return model
+    return replace(model, checkpoint=str(file.path), weights=weight_storage(file, settings))
 
 
 def _hires_sampler(asked: Hires, request: GenerationRequest, first: PassPlan) -> tuple[str, str]:
@@ -295,7 +301,7 @@ def _refiner(
         which = settings.hires_fix_refiner_pass
         first, hires = which != "second pass", which != "first pass"
     return RefinerPlan(
-        replace(model, checkpoint=str(file.path)),
+        _with_checkpoint(model, file, settings),
         _weights(file),
         asked.switch_at,
         in_first=first,

@@ -18,6 +18,7 @@ from modules.runtime.attention import AttentionKind
 __all__ = [
     "Precision",
     "Runtime",
+    "WeightStorage",
     "bfloat16_is_faster",
     "choose_runtime",
     "configure_process",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 Precision = Literal["auto", "full", "half"]
+WeightStorage = Literal["as computed", "fp8", "fp8 and exact"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
 _KEEP_FREED_BYTES = 2**31 - 1
@@ -47,6 +49,8 @@ class Runtime:
         check_values: look for NaN behind each network, and for pictures that are all black.
         channels_last: feature maps lie in memory pixel by pixel, as convolutions on CPUs want them.
         prepacked: networks may keep their weights once more, in the order in which the CPU multiplies them.
+        weights: the format that the weights of U-Net and text encoders are kept in: the one they are computed
+            in, eight bits, or eight bits with the rounded values beside them for adapters to start from.
     """
 
     device: torch.device
@@ -57,6 +61,7 @@ class Runtime:
     check_values: bool = True
     channels_last: bool = False
     prepacked: bool = False
+    weights: WeightStorage = "as computed"
 
 
 def choose_runtime(

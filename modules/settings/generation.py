@@ -185,7 +185,7 @@ class GenerationSettings(SettingsModel):
         "Disable", "FP8 weight", OPTIMIZATIONS, infotext="FP8 weight"
     )
     cache_fp16_weight: bool = option(
-        False, "Cache FP16 weight for LoRA", OPTIMIZATIONS, infotext="Cache FP16 weight for LoRA", inert=True
+        False, "Cache FP16 weight for LoRA", OPTIMIZATIONS, infotext="Cache FP16 weight for LoRA"
     )
     auto_backcompat: bool = option(True, "Automatic backward compatibility", COMPATIBILITY, inert=True)
     use_old_emphasis_implementation: bool = option(
