@@ -84,10 +84,10 @@ def test_results_are_those_of_the_rounded_weights(checkpoint: Path, runtime: Run
     for network, theirs in zip(networks(twin), networks(narrow), strict=True):
         for name, parameter in network.named_parameters():
             parameter.data = theirs.get_parameter(name).to(parameter.dtype)
-    for ours, theirs in ((answer(narrow), answer(twin)), (text_states(narrow), text_states(twin))):
+    for ours, wanted in ((answer(narrow), answer(twin)), (text_states(narrow), text_states(twin))):
         if runtime is FULL:
-            assert torch.equal(ours, theirs)
-        torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
+            assert torch.equal(ours, wanted)
+        torch.testing.assert_close(ours, wanted, rtol=2e-2, atol=2e-2)
     assert not torch.equal(answer(narrow), answer(loaded(checkpoint, "as computed", runtime)))
 
 
