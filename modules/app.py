@@ -77,6 +77,7 @@ def create_services(options: LaunchOptions) -> Services:
         options.precision,
         attention=options.attention,
         check_values=options.check_values,
+        residency=options.residency,
     )
     settings = SettingsStore(folders.data / "config.json")
     catalog = ModelCatalog(folders, hashing=options.hashing, vae_path=options.vae_path)

@@ -109,6 +109,28 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="full: 32-bit floats everywhere; half: 16 bits; auto: 16 bits where they are faster",
     )
+    group.add_argument(
+        "--medvram",
+        dest="residency",
+        action="store_const",
+        const="turns",
+        default="all",
+        help="small cards: text encoders, U-Net and VAE take turns on the device",
+    )
+    group.add_argument(
+        "--medvram-sdxl",
+        dest="residency",
+        action="store_const",
+        const="turns for SDXL",
+        help="the same for SDXL only",
+    )
+    group.add_argument(
+        "--lowvram",
+        dest="residency",
+        action="store_const",
+        const="layers",
+        help="smaller cards: also the layers of the U-Net, one after the other; slower",
+    )
     group.add_argument("--attention", choices=("auto", "sdpa", "xformers", "sliced"), default="auto")
     group.add_argument(
         "--disable-nan-check", action="store_true", help="keep pictures that hold NaN or are all black"
@@ -142,6 +164,7 @@ def model_options(arguments: argparse.Namespace) -> LaunchOptions:
         folders=folders,
         device=arguments.device,
         precision=arguments.precision,
+        residency=arguments.residency,
         attention=arguments.attention,
         check_values=not arguments.disable_nan_check,
         step_cache=arguments.step_cache,

@@ -13,6 +13,13 @@ def test_without_flags_nothing_is_logged_and_values_are_checked() -> None:
     assert (plain.api_log, plain.check_values) == (False, True)
 
 
+def test_the_last_word_about_small_cards_counts() -> None:
+    assert options().residency == "all"
+    assert options("--medvram").residency == "turns"
+    assert options("--medvram-sdxl").residency == "turns for SDXL"
+    assert options("--medvram", "--lowvram").residency == "layers"
+
+
 def test_the_flags_of_a1111_are_understood() -> None:
     flagged = options("--api", "--api-log", "--disable-nan-check")
     assert (flagged.api, flagged.api_log, flagged.check_values) == (True, True, False)

@@ -88,7 +88,10 @@ class _InForce:
 
     def undo(self) -> None:
         for (module, name), original in self.originals.items():
-            vars(module)["_parameters"][name] = original
+            parameters: dict[str, nn.Parameter | None] = vars(module)["_parameters"]
+            changed, parameters[name] = parameters.get(name), original
+            if original is not None and changed is not None and original.device != changed.device:
+                original.data = original.data.to(changed.device)  # the network has moved meanwhile
         for hook in self.hooks:
             hook.remove()
 
@@ -119,6 +122,7 @@ def apply_patches(model: LoadedModel, patches: tuple[Patch, ...]) -> tuple[str, 
     current = _in_force(model)
     if current.patches == patches:
         return tuple(current.comments)
+    model.send_home()  # changed and original weights lie at the same place
     current.undo()
     state = _InForce()
     vars(model.unet)[_STATE] = state

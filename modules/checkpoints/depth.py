@@ -67,4 +67,4 @@ def _built(weights: Weights, runtime: Runtime) -> DepthEstimator:
     with torch.device("meta"):
         network = DepthEstimator(config)
     names = {name: DEPTH_PREFIX + name for name in shapes}
-    return fill_network(network, weights, names, runtime.device, runtime.dtype)
+    return fill_network(network, weights, names, runtime.home, runtime.dtype)

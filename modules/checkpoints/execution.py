@@ -7,7 +7,7 @@ network.
 """
 
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from modules.exceptions import NumericalError
 from modules.networks.tiled_vae import decode_in_tiles, encode_in_tiles
+from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL
 from modules.runtime.attention import use_attention
 from modules.runtime.device import Runtime
-from modules.runtime.memory import climb_down, release_cached_memory
+from modules.runtime.memory import climb_down
+from modules.runtime.residence import Residence
 
 __all__ = ["PROMPT_IS_LOST", "Execution", "Place", "Rung", "UNetInput", "in_float32", "is_finite"]
 
@@ -36,13 +38,15 @@ class Rung:
     Attributes:
         rows: most rows of one call; 1 splits also the pair of classifier-free guidance.
         sliced: compute attention in slices.
-        alone: the model's other networks wait in main memory meanwhile.
+        alone: the model's other networks wait in main memory until they are needed.
+        layers: the U-Net's weights do, too; each layer is brought while it computes.
         tile: side of the autoencoder's tiles in latent cells; 0 is the whole picture.
     """
 
     rows: int
     sliced: bool = False
     alone: bool = False
+    layers: bool = False
     tile: int = 0
 
 
@@ -81,25 +85,24 @@ class Place:
     """Where a network runs, and the model's other networks, which take up memory there too."""
 
     runtime: Runtime
+    network: nn.Module
     others: tuple[nn.Module, ...] = ()
+    residence: Residence = field(default_factory=Residence)
+
+    def first_rung(self, rows: int) -> Rung:
+        """How the network is run as long as the memory suffices."""
+        way = self.runtime.residency
+        by_layers = way == "layers" and isinstance(self.network, UNet)
+        return Rung(rows, alone=way != "all", layers=by_layers)
 
     @contextmanager
     def on(self, rung: Rung) -> Iterator[None]:
         """Compute as the rung says within the block."""
-        aside = self._others_set_aside() if rung.alone else nullcontext()
-        with torch.no_grad(), use_attention("sliced" if rung.sliced else self.runtime.attention), aside:
+        network = self.network
+        layers = network.layers_in_order() if rung.layers and isinstance(network, UNet) else ()
+        lent = self.residence.lend(self.network, self.others, alone=rung.alone, layers=tuple(layers))
+        with torch.no_grad(), use_attention("sliced" if rung.sliced else self.runtime.attention), lent:
             yield
-
-    @contextmanager
-    def _others_set_aside(self) -> Iterator[None]:
-        try:
-            for network in self.others:
-                network.to("cpu")
-            release_cached_memory(self.runtime.device)
-            yield
-        finally:
-            for network in self.others:
-                network.to(self.runtime.device)
 
 
 @dataclass(eq=False)
@@ -139,7 +142,7 @@ class Execution:
                 out = decode_in_tiles(vae, inside, rung.tile) if rung.tile else vae.decode(inside)
                 return out.to("cpu", torch.float32)
 
-        return self._carry(("decode", *z.shape), Rung(len(z)), decode, place)
+        return self._carry(("decode", *z.shape), place.first_rung(len(z)), decode, place)
 
     def encode(self, vae: AutoencoderKL, pixels: Tensor, place: Place) -> tuple[Tensor, Tensor]:
         """Run the encoder; returns mean and log variance, each (B, Z, h, w) float32 on the CPU.
@@ -166,7 +169,7 @@ class Execution:
                 mean, logvar = encode_in_tiles(vae, inside, rung.tile) if rung.tile else vae.encode(inside)
                 return mean.to("cpu", torch.float32), logvar.to("cpu", torch.float32)
 
-        return self._carry(("encode", *pixels.shape), Rung(len(pixels)), encode, place)
+        return self._carry(("encode", *pixels.shape), place.first_rung(len(pixels)), encode, place)
 
     def _predict(self, unet: nn.Module, asked: UNetInput, place: Place) -> Tensor:
         def predict(rung: Rung) -> Tensor:
@@ -175,7 +178,8 @@ class Execution:
                 parts = [asked.rows(slice(start, start + rung.rows)) for start in starts]
                 return torch.cat([_run_unet(unet, part, place.runtime) for part in parts])
 
-        return self._carry(("unet", *asked.shape, place.runtime.dtype), Rung(len(asked)), predict, place)
+        first = place.first_rung(len(asked))
+        return self._carry(("unet", *asked.shape, place.runtime.dtype), first, predict, place)
 
     def _carry(
         self, what: tuple[Hashable, ...], first: Rung, attempt: Callable[[Rung], Result], place: Place
@@ -184,7 +188,8 @@ class Execution:
         start = first if known is None else replace(known, rows=min(known.rows, first.rows))
         device = place.runtime.device
         lower = _lower_unet if what[0] == "unet" else _lower_vae
-        result, rung = climb_down(start, attempt, lambda rung: lower(rung, device), device)
+        moves = place.residence.moves
+        result, rung = climb_down(start, attempt, lambda rung: lower(rung, moves=moves), device)
         if rung != start:
             self._carried[what] = rung
         return result
@@ -195,20 +200,22 @@ def is_finite(values: Tensor) -> bool:
     return bool(torch.isfinite(values).all())
 
 
-def _lower_unet(rung: Rung, device: torch.device) -> Rung | None:
+def _lower_unet(rung: Rung, *, moves: bool) -> Rung | None:
     if rung.rows > 1:
         return replace(rung, rows=(rung.rows + 1) // 2)
     if not rung.sliced:
         return replace(rung, sliced=True)
-    if not rung.alone and device.type != "cpu":
+    if not rung.alone and moves:
         return replace(rung, alone=True)
+    if not rung.layers and moves:
+        return replace(rung, layers=True)
     return None
 
 
-def _lower_vae(rung: Rung, device: torch.device) -> Rung | None:
+def _lower_vae(rung: Rung, *, moves: bool) -> Rung | None:
     if not rung.sliced:
         return replace(rung, sliced=True)
-    if not rung.alone and device.type != "cpu":
+    if not rung.alone and moves:
         return replace(rung, alone=True)
     smaller = [tile for tile in TILES if tile < (rung.tile or TILES[0] + 1)]
     return replace(rung, tile=smaller[0]) if smaller else None

@@ -7,6 +7,7 @@ its model is in use must change neither pictures nor the life of the process.
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -30,6 +31,8 @@ from modules.networks.prepacked import prepack
 from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL
 from modules.runtime.device import Runtime, free_memory
+from modules.runtime.memory import is_out_of_memory, release_cached_memory
+from modules.runtime.residence import Residence, carrier_for
 
 __all__ = ["detect_checkpoint", "file_stamp", "load_model", "load_vae"]
 
@@ -38,6 +41,17 @@ _logger = logging.getLogger(__name__)
 _PROBE_TIMESTEP = 999
 _PLENTY = 4  # times a network's size: for its packed weights, and for what it computes with
 _PROBE_LIMIT = -1.0  # a v network answers about -x to pure noise, a noise network about x
+
+
+@dataclass(frozen=True, eq=False)
+class _Files:
+    """What a model is loaded from."""
+
+    checkpoint: CheckpointFile
+    vae: VaeFile | None
+    weights: Weights
+    detected: DetectedModel
+    depth_folder: Path | None
 
 
 def detect_checkpoint(file: CheckpointFile) -> DetectedModel:
@@ -62,31 +76,70 @@ def load_model(
 
     Raises:
         CheckpointError: a file is missing, corrupt, refused, of no known family, or incomplete.
-        DeviceMemoryError: the device cannot hold the weights.
+        DeviceMemoryError: neither the device nor main memory can hold the weights.
     """
     stamp = file_stamp(file.path)
     weights = open_checkpoint(file)
     detected = _detect(file, weights)
+    files = _Files(file, vae, weights, detected, depth_folder)
+    runtime = _runtime_for(detected, runtime)
     try:
-        unet = _build_unet(weights, detected, runtime)
-        texts = tuple(_build_text(weights, text, runtime) for text in detected.texts)
-        autoencoder = _baked_in_vae(weights, detected, runtime) if vae is None else load_vae(vae, runtime)
-        needs_depth = detected.family.extra_channels == "depth"
-        depth = load_depth(weights, depth_folder, file.store, runtime) if needs_depth else None
-    except torch.OutOfMemoryError as error:
-        raise DeviceMemoryError(
-            f"{runtime.device} has too little free memory for {file.name}; "
-            "close other programs or use half precision"
-        ) from error
+        loaded = _load(files, runtime)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        loaded = None
+    # outside of the except block the traceback is gone, and with it what was loaded
+    if loaded is None:
+        loaded = _load_in_turns(files, runtime)
+    return replace(loaded, stamp=stamp)
+
+
+def _runtime_for(detected: DetectedModel, runtime: Runtime) -> Runtime:
+    if runtime.residency != "turns for SDXL":
+        return runtime
+    return replace(runtime, residency="turns" if detected.family.is_sdxl else "all")
+
+
+def _load_in_turns(files: _Files, runtime: Runtime) -> LoadedModel:
+    """Load into main memory what the device cannot hold at once."""
+    release_cached_memory(runtime.device)
+    try:
+        if runtime.home.type != "cpu":
+            _logger.warning(
+                "%s cannot hold all of %s at once: its parts take turns there, as with --medvram",
+                runtime.device,
+                files.checkpoint.name,
+            )
+            runtime = replace(runtime, residency="turns")
+            return _load(files, runtime)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    raise DeviceMemoryError(
+        f"{runtime.device} has too little free memory for {files.checkpoint.name}; "
+        "close other programs or use half precision"
+    )
+
+
+def _load(files: _Files, runtime: Runtime) -> LoadedModel:
+    weights, detected, vae = files.weights, files.detected, files.vae
+    unet = _build_unet(weights, detected, runtime)
+    texts = tuple(_build_text(weights, text, runtime) for text in detected.texts)
+    autoencoder = _baked_in_vae(weights, detected, runtime) if vae is None else load_vae(vae, runtime)
+    needs_depth = detected.family.extra_channels == "depth"
+    depth = load_depth(weights, files.depth_folder, files.checkpoint.store, runtime) if needs_depth else None
     if autoencoder.config.latent_channels != detected.unet.out_channels:
         raise CheckpointError(
-            file.path if vae is None else vae.path,
+            files.checkpoint.path if vae is None else vae.path,
             f"its VAE has {autoencoder.config.latent_channels} latent channels, the model wants "
             f"{detected.unet.out_channels}; choose another VAE",
         )
-    prediction = detected.prediction or _probed_prediction(unet, runtime)
+    at_home = () if runtime.residency == "all" else (unet, *texts, autoencoder, *((depth,) if depth else ()))
+    residence = Residence(carrier_for(runtime.device), at_home)
+    prediction = detected.prediction or _probed_prediction(unet, runtime, residence)
     return LoadedModel(
-        file=file,
+        file=files.checkpoint,
         family=detected.family,
         unet=unet,
         vae=autoencoder,
@@ -96,7 +149,7 @@ def load_model(
         runtime=runtime,
         vae_file=vae,
         depth=depth,
-        stamp=stamp,
+        residence=residence,
     )
 
 
@@ -144,7 +197,7 @@ def _fill(network: nn.Module, weights: Weights, names: Mapping[str, str], runtim
     """Give U-Net or text encoder its weights in the format in which they are to be kept."""
     if runtime.weights != "as computed":
         in_float8(network, runtime.dtype)
-    fill_network(network, weights, names, runtime.device, runtime.dtype)
+    fill_network(network, weights, names, runtime.home, runtime.dtype)
     if runtime.weights == "fp8 and exact":
         keep_exact_weights(network, weights, names)
 
@@ -183,7 +236,7 @@ def _baked_in_vae(weights: Weights, detected: DetectedModel, runtime: Runtime) -
 def _filled_vae(
     vae: AutoencoderKL, weights: Weights, names: Mapping[str, str], runtime: Runtime
 ) -> AutoencoderKL:
-    vae = fill_network(vae, weights, names, runtime.device, runtime.vae_dtype)
+    vae = fill_network(vae, weights, names, runtime.home, runtime.vae_dtype)
     if runtime.vae_dtype is torch.bfloat16:
         vae.decoder.conv_out.float()  # colours in bfloat16 are a grey level apart
     _pack(vae.decoder, runtime)
@@ -227,10 +280,11 @@ def _said_schedule(hints: ArchitectureHints) -> NoiseSchedule:
     )
 
 
-def _probed_prediction(unet: UNet, runtime: Runtime) -> Prediction:
+def _probed_prediction(unet: UNet, runtime: Runtime, residence: Residence) -> Prediction:
     """Ask the network: given noise at the last timestep, a v network's answer lies far below its input."""
     x = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=runtime.device, dtype=runtime.dtype)
+    layers = tuple(unet.layers_in_order()) if runtime.residency == "layers" else ()
     context = torch.full((1, 2, unet.config.context_dim), 0.5, device=runtime.device, dtype=runtime.dtype)
-    with torch.no_grad():
+    with torch.no_grad(), residence.lend(unet, layers=layers):
         out = unet(x, torch.tensor([float(_PROBE_TIMESTEP)], device=runtime.device), context)
     return "v" if float((out - x).float().mean()) < _PROBE_LIMIT else "epsilon"

@@ -1,5 +1,7 @@
 """A checkpoint in memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL, VaeConfig
 from modules.runtime.attention import use_attention
 from modules.runtime.device import Runtime
+from modules.runtime.residence import Residence
 
 if TYPE_CHECKING:
     from modules.checkpoints.files import CheckpointFile, VaeFile
@@ -45,6 +48,7 @@ class LoadedModel:
         tiny_encoder, tiny_decoder: TAESD in the VAE's place, where it was asked for and can be had.
         notes: what was asked of the model and cannot be had, one sentence each.
         execution: runs the networks within the memory there is.
+        residence: knows where they lie.
         stamp: tells the checkpoint's file from others that had or will have its name.
     """
 
@@ -62,6 +66,7 @@ class LoadedModel:
     tiny_decoder: TinyDecoder | None = None
     notes: tuple[str, ...] = ()
     execution: Execution = field(default_factory=Execution)
+    residence: Residence = field(default_factory=Residence)
     stamp: tuple[str, ...] = ()
 
     @property
@@ -129,7 +134,7 @@ class LoadedModel:
             NumericalError: the prediction holds NaN, also in 32-bit floats.
         """
         asked = UNetInput(x, timesteps, context, vector, token_merging)
-        return self.execution.predict(self.unet, asked, self._place(self.vae))
+        return self.execution.predict(self.unet, asked, self._place(self.unet))
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, H, W) in -1..1 to mean and log variance of unscaled latents, float32 on the CPU."""
@@ -138,7 +143,7 @@ class LoadedModel:
                 latent = self.tiny_encoder((pixels / 2 + 0.5).to(self.runtime.device, self.runtime.dtype))
             mean = latent.to("cpu", torch.float32) / self.latent_scale
             return mean, torch.full_like(mean, -torch.inf)
-        return self.execution.encode(self.vae, pixels, self._place(self.unet))
+        return self.execution.encode(self.vae, pixels, self._place(self.vae))
 
     def decode(self, z: Tensor) -> Tensor:
         """Unscaled latents (B, Z, h, w) to pictures (B, 3, H, W), about -1..1, float32 on the CPU."""
@@ -146,7 +151,7 @@ class LoadedModel:
             with torch.no_grad():
                 drawn = self.tiny_decoder((z * self.latent_scale).to(self.runtime.device, self.runtime.dtype))
             return drawn.to("cpu", torch.float32) * 2 - 1
-        return self.execution.decode(self.vae, z, self._place(self.unet))
+        return self.execution.decode(self.vae, z, self._place(self.vae))
 
     def estimate_depth(self, pixels: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in -1..1 to relative depth (B, 1, H', W'), float32 on the CPU.
@@ -160,7 +165,7 @@ class LoadedModel:
                 f"{self.file.stem} holds no depth estimator; put dpt_hybrid-midas-501f0c75.pt, or the "
                 "model.safetensors of Intel/dpt-hybrid-midas, into models/midas and load it again",
             )
-        with torch.no_grad(), use_attention(self.runtime.attention):
+        with torch.no_grad(), use_attention(self.runtime.attention), self.lent(self.depth):
             depth = self.depth(depth_input(pixels).to(self.runtime.device, self.runtime.dtype))
         return depth.to("cpu", torch.float32)
 
@@ -171,8 +176,25 @@ class LoadedModel:
         self.vae.float()
         return True
 
-    def _place(self, other: nn.Module) -> Place:
-        return Place(
-            self.runtime,
-            (other, *(encoder for encoder in self.text_encoders if isinstance(encoder, nn.Module))),
-        )
+    @contextmanager
+    def lent(self, network: object) -> Iterator[None]:
+        """Let one of the model's networks compute on the device within the block."""
+        if not isinstance(network, nn.Module):
+            yield
+            return
+        alone = self.runtime.residency != "all"
+        with self.residence.lend(network, self._others(network), alone=alone):
+            yield
+
+    def send_home(self) -> None:
+        """Let all weights lie in main memory, where the device is not to hold all of them."""
+        if self.runtime.residency != "all":
+            self.residence.send_home(self._others(None))
+
+    def _others(self, network: nn.Module | None) -> tuple[nn.Module, ...]:
+        """All networks but one."""
+        networks = (self.unet, self.vae, *self.text_encoders, self.depth)
+        return tuple(each for each in networks if isinstance(each, nn.Module) and each is not network)
+
+    def _place(self, network: nn.Module) -> Place:
+        return Place(self.runtime, network, self._others(network), self.residence)

@@ -242,7 +242,8 @@ class PromptEncoder:
             for index, (encoder, role) in enumerate(encoders):
                 vectors = names[index].vectors(index)
                 runner = TextRunner(encoder, role, self._options, runtime.device, vectors)
-                hidden, summary = _checked(runner, chunked[index], counts, length, runtime)
+                with self._model.lent(encoder):
+                    hidden, summary = _checked(runner, chunked[index], counts, length, runtime)
                 states.append(hidden)
                 pooled = summary if summary is not None else pooled
         return torch.cat(states, dim=-1), pooled

@@ -67,6 +67,8 @@ class Previewer:
             return Preview(self._cheap(model, latent), f"Previews are drawn by Approx cheap. {reason}")
 
     def _drawn(self, model: LoadedModel, latent: Tensor, method: PreviewMethod) -> Image.Image:
+        if method == "Full" and model.runtime.residency != "all":
+            method = "Approx NN"  # the VAE would have to change places with the U-Net each time
         if method == "Full":
             return Image.fromarray(decode_latent(model, latent))
         if method == "TAESD":

@@ -8,6 +8,7 @@ Podell et al. 2023, "SDXL".
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -327,6 +328,19 @@ class UNet(nn.Module):
             h = run(stage, _join(h, skips.pop()))
         out: Tensor = self.out(h)
         return out
+
+    def layers_in_order(self) -> Iterator[nn.Module]:
+        """Parts that together hold all weights, in the order in which they are called."""
+        yield self.time_embed
+        if self.config.adm_channels:
+            yield self.label_emb
+        for stage in (*self.input_blocks, self.middle_block, *self.output_blocks):
+            for layer in stage.children():
+                if isinstance(layer, SpatialTransformer):
+                    yield from (layer.norm, layer.proj_in, *layer.transformer_blocks, layer.proj_out)
+                else:
+                    yield layer
+        yield self.out
 
     def _residual(self, channels: int, out_channels: int) -> ResBlock:
         return ResBlock(channels, out_channels, 4 * self.config.model_channels, self.config.groups)

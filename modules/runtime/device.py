@@ -17,6 +17,7 @@ from modules.runtime.attention import AttentionKind
 
 __all__ = [
     "Precision",
+    "Residency",
     "Runtime",
     "WeightStorage",
     "bfloat16_is_faster",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 Precision = Literal["auto", "full", "half"]
+Residency = Literal["all", "turns for SDXL", "turns", "layers"]
 WeightStorage = Literal["as computed", "fp8", "fp8 and exact"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
@@ -51,6 +53,8 @@ class Runtime:
         prepacked: networks may keep their weights once more, in the order in which the CPU multiplies them.
         weights: the format that the weights of U-Net and text encoders are kept in: the one they are computed
             in, eight bits, or eight bits with the rounded values beside them for adapters to start from.
+        residency: what lies on the device: all networks of a model; the one that computes, while the others
+            wait in main memory; of the U-Net only the layer that computes and the next one.
     """
 
     device: torch.device
@@ -62,6 +66,12 @@ class Runtime:
     channels_last: bool = False
     prepacked: bool = False
     weights: WeightStorage = "as computed"
+    residency: Residency = "all"
+
+    @property
+    def home(self) -> torch.device:
+        """Where weights are loaded to."""
+        return self.device if self.residency == "all" else torch.device("cpu")
 
 
 def choose_runtime(
@@ -71,6 +81,7 @@ def choose_runtime(
     attention: AttentionKind | Literal["auto"] = "auto",
     batch_invariant: bool = False,
     check_values: bool = True,
+    residency: Residency = "all",
 ) -> Runtime:
     """Pick device and number formats.
 
@@ -82,6 +93,7 @@ def choose_runtime(
         attention: "auto" is torch's fused kernel, or products in blocks on CPUs that are faster so.
         batch_invariant: see :class:`Runtime`.
         check_values: see :class:`Runtime`.
+        residency: see :class:`Runtime`; without effect where the device has no memory of its own.
 
     Raises:
         RequestError: the device does not exist here, or xformers is asked for and not installed.
@@ -107,6 +119,7 @@ def choose_runtime(
         check_values=check_values,
         channels_last=chosen.type == "cpu" and half,
         prepacked=chosen.type == "cpu" and half,
+        residency="all" if chosen.type in {"cpu", "mps"} else residency,
     )
 
 

@@ -66,7 +66,7 @@ class SideStreamCarrier(Carrier):
         self._pins = True
 
     def fetch(self, weights: Sequence[Tensor]) -> Callable[[], Weights]:
-        """See :meth:`Carrier.fetch`; first waits until nobody reads retired copies, which bounds the memory."""
+        """See :meth:`Carrier.fetch`; first waits until retired copies are read, which bounds the memory."""
         self._drop_retired()
         side = self._side = self._side or torch.cuda.Stream(self.device)
         with torch.cuda.stream(side):
@@ -165,22 +165,24 @@ class Residence:
             release_cached_memory(self._carrier.device)
 
     def _bring(self, network: nn.Module, others: Sequence[nn.Module]) -> None:
-        if self.moves and network in self._at_home and not self._finds_room(network):
-            self.send_home(others)
-            _change(network, self._carrier.bring)
-        self._at_home.discard(network)
-
-    def _finds_room(self, network: nn.Module) -> bool:
-        """Bring a network to the device; where there is too little room it stays at home."""
+        if not self.moves or network not in self._at_home:
+            return
         try:
-            _change(network, self._carrier.bring)
+            self._move_in(network)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        else:
-            return True
-        _change(network, self._carrier.home)
-        return False
+        if network in self._at_home:
+            self.send_home(others)
+            self._move_in(network)
+
+    def _move_in(self, network: nn.Module) -> None:
+        try:
+            _change(network, self._carrier.bring)
+        except (RuntimeError, MemoryError):
+            _change(network, self._carrier.home)
+            raise
+        self._at_home.discard(network)
 
 
 @contextmanager
@@ -220,8 +222,8 @@ class _Visits:
 
     def end(self) -> None:
         """Whatever has happened: every weight is at home."""
-        self._coming = None
         with _changeable():
+            self._let_go()
             for index in list(self._homes):
                 self._go_home(index)
 
@@ -243,11 +245,16 @@ class _Visits:
             self._go_home(index)
 
     def _send_for(self, index: int) -> tuple[int, Callable[[], Weights]]:
-        self._coming = None  # what was expected in its place goes first
+        self._let_go()  # of what was expected in its place
         tensors = _tensors(self._layers[index])
         for tensor in tensors:
             tensor.data = self._carrier.ready(tensor.data)
         return index, self._carrier.fetch([tensor.data for tensor in tensors])
+
+    def _let_go(self) -> None:
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            self._carrier.retire(coming[1]())
 
     def _go_home(self, index: int) -> None:
         copies = []

@@ -17,7 +17,7 @@ _NOT_NEEDED = frozenset(
         "update-all-extensions", "skip-python-version-check", "skip-torch-cuda-test", "reinstall-xformers",
         "reinstall-torch", "update-check", "no-tests", "skip-install", "log-startup", "dump-sysinfo",
         "skip-prepare-environment", "do-not-download-clip", "skip-version-check", "skip-load-model-at-start",
-        "no-half-vae", "upcast-sampling", "medvram", "medvram-sdxl", "lowvram", "lowram", "opt-channelslast",
+        "no-half-vae", "upcast-sampling", "lowram", "opt-channelslast",
         "always-batch-cond-uncond", "xformers", "force-enable-xformers", "xformers-flash-attention",
         "opt-split-attention", "opt-split-attention-v1", "opt-split-attention-invokeai",
         "opt-sub-quad-attention", "disable-opt-split-attention", "use-ipex", "no-progressbar-hiding",

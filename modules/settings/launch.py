@@ -56,6 +56,7 @@ class LaunchOptions:
         cors_origins, cors_origins_regex: other sites whose pages may call the API.
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
         precision: "auto", "full" (fp32 everywhere) or "half".
+        residency: what of a model lies on a device with a memory of its own; see ``Runtime``.
         check_values: look for NaN and all-black pictures, and make them again in higher precision.
         step_cache: MiB of memory for steps that later pictures may share; 0 makes every step anew.
         checkpoint: checkpoint to load at start, by any of its names; None is the setting's.
@@ -75,6 +76,7 @@ class LaunchOptions:
     cors_origins_regex: str | None = None
     device: str = "auto"
     precision: Literal["auto", "full", "half"] = "auto"
+    residency: Literal["all", "turns for SDXL", "turns", "layers"] = "all"
     attention: Literal["auto", "sdpa", "sliced", "xformers"] = "auto"
     check_values: bool = True
     step_cache: int = 256

@@ -99,6 +99,11 @@ def test_full_previews_are_the_vaes_own(model: LoadedModel, small: SmallVaes) ->
     assert np.array_equal(np.asarray(preview.picture), decode_latent(model, LATENT))
 
 
+def test_on_a_small_card_the_vae_is_not_fetched_for_previews(usual: LoadedModel, small: SmallVaes) -> None:
+    on_small_card = replace(usual, runtime=replace(usual.runtime, residency="turns"))
+    assert "model.pt" in (Previewer(small).draw(on_small_card, LATENT, "Full").comment or "")
+
+
 @pytest.mark.parametrize(("method", "file"), [("TAESD", "taesd_decoder.pth"), ("Approx NN", "model.pt")])
 def test_a_missing_file_is_named_and_the_preview_comes_all_the_same(
     usual: LoadedModel, small: SmallVaes, method: str, file: str

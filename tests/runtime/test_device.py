@@ -4,13 +4,14 @@ import importlib.util
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from modules.exceptions import RequestError
 from modules.runtime import device as module
-from modules.runtime.device import bfloat16_is_faster, choose_runtime, free_memory
+from modules.runtime.device import Runtime, bfloat16_is_faster, choose_runtime, free_memory
 
 
 def test_the_cpu_computes_in_32_bits_if_told_so() -> None:
@@ -59,6 +60,13 @@ def test_a_cpu_without_units_for_16_bits_is_not_even_measured(monkeypatch: pytes
 def test_options_are_passed_on() -> None:
     runtime = choose_runtime("cpu", attention="sliced", batch_invariant=True)
     assert (runtime.attention, runtime.batch_invariant) == ("sliced", True)
+
+
+def test_main_memory_is_no_small_card() -> None:
+    assert choose_runtime("cpu", residency="layers").residency == "all"
+    card = Runtime(torch.device("cuda"), residency="turns")
+    assert card.home == torch.device("cpu")
+    assert replace(card, residency="all").home == torch.device("cuda")
 
 
 @pytest.mark.parametrize("name", ["toaster", "cuda:99", "cpu:x"])

@@ -26,7 +26,7 @@ def test_a1111s_test_server_can_be_started_with_its_own_words() -> None:
 @pytest.mark.parametrize(
     ("given", "own", "ignored"),
     [
-        ("--medvram --xformers --api", "--api", "--medvram --xformers"),
+        ("--upcast-sampling --xformers --api", "--api", "--upcast-sampling --xformers"),
         ("--gradio-auth ann:secret --port 80", "--port 80", "--gradio-auth"),
         ("--gradio-auth=ann:secret --port=80", "--port=80", "--gradio-auth"),
         ("--use-cpu interrogate gfpgan --api", "--api", "--use-cpu"),
@@ -35,6 +35,7 @@ def test_a1111s_test_server_can_be_started_with_its_own_words() -> None:
         ("--precision full --no-half", "--precision full --precision full", ""),
         ("--styles-file", "", "--styles-file"),
         ("--no-such-flag --ckpt a.safetensors", "--no-such-flag --ckpt a.safetensors", ""),
+        ("--lowvram --medvram-sdxl", "--lowvram --medvram-sdxl", ""),
         ("users add ann", "users add ann", ""),
     ],
 )

@@ -148,7 +148,10 @@ class TrainingRoom:
         """A model of its own: 16 bits where its weights stay as they are, on a GPU."""
         half = self._half(recipe) and not recipe.makes_checkpoint
         runtime = replace(
-            self.runtime, dtype=torch.bfloat16 if half else torch.float32, vae_dtype=torch.float32
+            self.runtime,
+            dtype=torch.bfloat16 if half else torch.float32,
+            vae_dtype=torch.float32,
+            residency="all",
         )
         file = self._file(recipe)
         return load_model(file, self.catalog.resolve_vae(file), runtime)
