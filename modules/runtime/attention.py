@@ -1,8 +1,9 @@
 """Softmax attention: the one place in the program where it is computed.
 
-Four ways give the same result: torch's fused kernel (``sdpa``), plain matrix products over blocks of
+Five ways give the same result: torch's fused kernel (``sdpa``), plain matrix products over blocks of
 query rows (``sliced``, for devices without a memory-saving fused kernel), the same over blocks that fit
-into a CPU's cache (``blocked``, where the fused kernel misses the CPU's units for 16 bits), xformers'.
+into a CPU's cache (``blocked``, where the fused kernel misses the CPU's units for 16 bits), our own kernel
+for CPUs with AMX (``tiled``), xformers'.
 The way is chosen once, by whoever owns the thread that computes, with :func:`use_attention`.
 """
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 __all__ = ["AttentionKind", "attention", "use_attention"]
 
-AttentionKind = Literal["sdpa", "sliced", "blocked", "xformers"]
+AttentionKind = Literal["sdpa", "sliced", "blocked", "tiled", "xformers"]
 
 _SLICE_BYTES = 64 * 2**20  # of scores at a time; larger blocks gain no speed on any device tried
 _BLOCK_BYTES = 4 * 2**20  # of scores at a time, which stay in the cache between product and softmax
@@ -92,6 +93,14 @@ def _blocked(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     return out
 
 
+def _tiled(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    kernel = importlib.import_module("modules.runtime.tile_attention")  # with LLVM, only where it is of use
+    if causal or torch.is_grad_enabled() or not kernel.can_attend(q, k, v):
+        return _fused(q, k, v, causal)
+    out: Tensor | None = kernel.tile_attention(q, k, v)
+    return _fused(q, k, v, causal) if out is None else out
+
+
 def _xformers(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     ops = importlib.import_module("xformers.ops")
     bias = ops.LowerTriangularMask() if causal else None
@@ -105,5 +114,6 @@ _IMPLEMENTATIONS: Mapping[AttentionKind, Callable[[Tensor, Tensor, Tensor, bool]
     "sdpa": _fused,
     "sliced": _sliced,
     "blocked": _blocked,
+    "tiled": _tiled,
     "xformers": _xformers,
 }

@@ -90,7 +90,7 @@ def choose_runtime(
         precision: "full" is float32 everywhere, "half" is 16 bits everywhere, "auto" is 16 bits for all but
             the VAE on a GPU; on the CPU bfloat16 everywhere where it has units for it that are found to be
             faster, else float32.
-        attention: "auto" is torch's fused kernel, or products in blocks on CPUs that are faster so.
+        attention: "auto" is torch's fused kernel, or what is faster in bfloat16 on this CPU.
         batch_invariant: see :class:`Runtime`.
         check_values: see :class:`Runtime`.
         residency: see :class:`Runtime`; without effect where the device has no memory of its own.
@@ -109,18 +109,26 @@ def choose_runtime(
         dtype = torch.float16 if half else torch.float32
         # float16 overflows in SDXL's VAE, and bfloat16 takes some digits from smooth gradients
         vae_dtype = torch.bfloat16 if precision == "half" else torch.float32
-    wants_blocks = chosen.type == "cpu" and half and not torch.cpu.get_capabilities().get("amx_bf16")
     return Runtime(
         device=chosen,
         dtype=dtype,
         vae_dtype=vae_dtype,
         batch_invariant=batch_invariant,
-        attention=("blocked" if wants_blocks else "sdpa") if attention == "auto" else attention,
+        attention=_best_attention(chosen, half=half) if attention == "auto" else attention,
         check_values=check_values,
         channels_last=chosen.type == "cpu" and half,
         prepacked=chosen.type == "cpu" and half,
         residency="all" if chosen.type in {"cpu", "mps"} else residency,
     )
+
+
+def _best_attention(device: torch.device, *, half: bool) -> AttentionKind:
+    if device.type != "cpu" or not half:
+        return "sdpa"
+    if not torch.cpu.get_capabilities().get("amx_bf16"):
+        return "blocked"
+    has_llvm = importlib.util.find_spec("llvmlite") is not None
+    return "tiled" if has_llvm and sys.platform == "linux" else "sdpa"
 
 
 def bfloat16_is_faster() -> bool:

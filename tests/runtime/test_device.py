@@ -33,15 +33,23 @@ def test_left_alone_the_cpu_computes_in_16_bits_where_that_is_faster(
     assert runtime.prepacked == runtime.channels_last == is_faster
 
 
-@pytest.mark.parametrize("units", [set(), {"avx512_bf16"}, {"avx512_bf16", "amx_bf16"}])
-def test_attention_is_computed_in_blocks_where_the_fused_kernel_misses_the_units(
-    monkeypatch: pytest.MonkeyPatch, units: set[str]
+@pytest.mark.parametrize(
+    ("units", "installed", "wanted"),
+    [
+        (set[str](), True, "blocked"),
+        ({"avx512_bf16"}, True, "blocked"),
+        ({"avx512_bf16", "amx_bf16"}, True, "tiled"),
+        ({"avx512_bf16", "amx_bf16"}, False, "sdpa"),
+    ],
+)
+def test_attention_is_computed_as_the_cpus_units_want_it(
+    monkeypatch: pytest.MonkeyPatch, units: set[str], installed: bool, wanted: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(units, True))
-    wanted = "sdpa" if "amx_bf16" in units else "blocked"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object() if installed else None)
+    monkeypatch.setattr(sys, "platform", "linux")
     assert choose_runtime("cpu", "half").attention == wanted
     assert choose_runtime("cpu", "full").attention == "sdpa"
-    assert choose_runtime("cpu", "half", attention="sdpa").attention == "sdpa"
 
 
 def test_a_cpu_without_units_for_16_bits_is_not_even_measured(monkeypatch: pytest.MonkeyPatch) -> None:
