@@ -128,7 +128,8 @@ def _best_attention(device: torch.device, *, half: bool) -> AttentionKind:
     if not torch.cpu.get_capabilities().get("amx_bf16"):
         return "blocked"
     has_llvm = importlib.util.find_spec("llvmlite") is not None
-    return "tiled" if has_llvm and sys.platform == "linux" else "sdpa"
+    # the operating system lends the tiles to a process that asks, and may refuse
+    return "tiled" if has_llvm and torch.cpu._init_amx() else "sdpa"  # noqa: SLF001 - it has no public name
 
 
 def bfloat16_is_faster() -> bool:

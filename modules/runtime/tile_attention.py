@@ -52,6 +52,8 @@ def can_attend(q: Tensor, k: Tensor, v: Tensor) -> bool:
 def tile_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor | None:
     """Scaled dot-product attention, as :func:`modules.runtime.attention.attention` says, not causal.
 
+    Only for processes that have been lent the tiles; see :func:`modules.runtime.device.choose_runtime`.
+
     Each query's result depends on its own values, the keys and their values alone, not on the batch.
 
     Args:
@@ -89,8 +91,6 @@ def tile_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor | None:
 
 @cache
 def _workers(threads: int) -> ThreadPoolExecutor:
-    # AMX is asked for once a process; threads that begin later have it
-    torch.cpu._init_amx()  # noqa: SLF001 - torch has no public name for it
     return ThreadPoolExecutor(threads, thread_name_prefix="attention")
 
 

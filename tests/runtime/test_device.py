@@ -38,8 +38,9 @@ def test_left_alone_the_cpu_computes_in_16_bits_where_that_is_faster(
     [
         (set[str](), True, "blocked"),
         ({"avx512_bf16"}, True, "blocked"),
-        ({"avx512_bf16", "amx_bf16"}, True, "tiled"),
-        ({"avx512_bf16", "amx_bf16"}, False, "sdpa"),
+        ({"avx512_bf16", "amx_bf16", "lent"}, True, "tiled"),
+        ({"avx512_bf16", "amx_bf16", "lent"}, False, "sdpa"),
+        ({"avx512_bf16", "amx_bf16"}, True, "sdpa"),
     ],
 )
 def test_attention_is_computed_as_the_cpus_units_want_it(
@@ -47,7 +48,7 @@ def test_attention_is_computed_as_the_cpus_units_want_it(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(units, True))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object() if installed else None)
-    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(torch.cpu, "_init_amx", lambda: "lent" in units)
     assert choose_runtime("cpu", "half").attention == wanted
     assert choose_runtime("cpu", "full").attention == "sdpa"
 

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from modules.runtime import tile_attention as module
 from modules.runtime.attention import attention, use_attention
+from modules.runtime.device import choose_runtime
 from modules.runtime.machine_code import compile_function
 from modules.runtime.tile_attention import can_attend, tile_attention
 from modules.runtime.tile_kernel import FEATURES, write_kernel
 
 has_llvm = pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="the code is for x86-64")
 has_tiles = pytest.mark.skipif(
-    not torch.cpu.get_capabilities().get("amx_bf16"), reason="this processor has no AMX"
+    choose_runtime("cpu", "half").attention != "tiled", reason="this processor lends no tiles"
 )
 
 
