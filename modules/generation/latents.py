@@ -9,11 +9,12 @@ from torch import Tensor
 from modules.checkpoints.execution import is_finite
 from modules.checkpoints.model import LoadedModel
 from modules.exceptions import NumericalError
+from modules.imaging.strips import in_strips
 from modules.settings.options import Settings
 
 __all__ = ["decode_checked", "decode_latent", "encode_pixels", "pixels_to_tensor"]
 
-_STRIP = 16 * 1024  # pixels converted at a time
+_STRIP = 64 * 1024  # pixels converted at a time
 
 
 def pixels_to_tensor(pixels: np.ndarray) -> Tensor:
@@ -83,12 +84,14 @@ def _to_pixels(decoded: Tensor) -> np.ndarray:
     values = decoded.detach().numpy()
     channels, height, width = values.shape
     pixels = np.empty((height, width, channels), np.uint8)
-    rows = max(1, _STRIP // width)
-    for start in range(0, height, rows):
-        levels = values[:, start : start + rows] + np.float32(1.0)
+
+    def convert(start: int, end: int) -> None:
+        levels = values[:, start:end] + np.float32(1.0)
         np.fmax(levels, np.float32(0.0), out=levels)  # the number of the two where one is NaN
         np.minimum(levels, np.float32(2.0), out=levels)
         levels *= np.float32(127.5)  # halving is exact: the same bits as a half, times 255
         for channel, plane in enumerate(levels.astype(np.uint8)):
-            pixels[start : start + rows, :, channel] = plane
+            pixels[start:end, :, channel] = plane
+
+    in_strips(height, max(1, _STRIP // width), convert)
     return pixels

@@ -56,6 +56,10 @@ def test_the_file_is_no_larger_than_pillows() -> None:
     assert len(png_file(picture)) < 1.05 * len(theirs.getvalue())
 
 
+def test_a_flat_picture_packs_into_little() -> None:
+    assert len(png_file(Image.new("RGB", (256, 256), "teal"))) < 256 * 256 * 3 / 100
+
+
 def test_texts_of_every_script_are_kept() -> None:
     texts = "a lighthouse\nSteps: 20", "灯塔 🌊"
     for text in texts:
