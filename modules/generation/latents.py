@@ -1,6 +1,7 @@
 """Between pictures and latents: A1111's scaling, truncation and posterior noise."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def decode_latent(model: LoadedModel, latent: Tensor) -> np.ndarray:
 
     NaN becomes black; see :func:`decode_checked`.
     """
-    return _to_pixels(model.decode(latent / model.latent_scale)[0])
+    return _converted(model.decode(latent / model.latent_scale)[0]).pixels
 
 
 def decode_checked(model: LoadedModel, latent: Tensor, settings: Settings) -> np.ndarray:
@@ -59,39 +60,52 @@ def decode_checked(model: LoadedModel, latent: Tensor, settings: Settings) -> np
     if not is_finite(latent):
         raise NumericalError("sampler", "the sampler ended with NaN; lower the CFG scale or choose another")
     z = latent / model.latent_scale
-    decoded = model.decode(z)[0]
-    fault = _fault(decoded)
-    if fault and settings.auto_vae_precision and model.raise_vae_precision():
-        decoded = model.decode(z)[0]
-        fault = _fault(decoded)
-    if fault:
-        raise NumericalError("VAE", fault)
-    return _to_pixels(decoded)
+    picture = _converted(model.decode(z)[0])
+    if picture.fault and settings.auto_vae_precision and model.raise_vae_precision():
+        picture = _converted(model.decode(z)[0])
+    if picture.fault:
+        raise NumericalError("VAE", picture.fault)
+    return picture.pixels
 
 
-def _fault(decoded: Tensor) -> str:
-    """What is wrong with (3, H, W) in -1..1, "" when nothing is; one look at every value."""
-    darkest, brightest = (float(value) for value in decoded.aminmax())  # NaN if one value is
-    if not (math.isfinite(darkest) and math.isfinite(brightest)):
-        return "the VAE produced NaN; choose another VAE, or --precision full"
-    if brightest < -1.0 + 2.0 / 255.0:
-        return "the VAE produced an all-black picture; choose another VAE"
-    return ""
+@dataclass(frozen=True)
+class _Converted:
+    """A decoder's answer as a picture.
+
+    Attributes:
+        pixels: (H, W, 3) uint8.
+        darkest, brightest: values of the answer, in -1..1 where it is sound; both NaN if one value is.
+    """
+
+    pixels: np.ndarray
+    darkest: float
+    brightest: float
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the answer, "" when nothing is."""
+        if not (math.isfinite(self.darkest) and math.isfinite(self.brightest)):
+            return "the VAE produced NaN; choose another VAE, or --precision full"
+        if self.brightest < -1.0 + 2.0 / 255.0:
+            return "the VAE produced an all-black picture; choose another VAE"
+        return ""
 
 
-def _to_pixels(decoded: Tensor) -> np.ndarray:
-    """(3, H, W) float32 to (H, W, 3) uint8, in strips that stay in the processor's cache."""
+def _converted(decoded: Tensor) -> _Converted:
+    """From (3, H, W) float32, in strips that stay in the processor's cache."""
     values = decoded.detach().numpy()
     channels, height, width = values.shape
     pixels = np.empty((height, width, channels), np.uint8)
 
-    def convert(start: int, end: int) -> None:
-        levels = values[:, start:end] + np.float32(1.0)
+    def convert(start: int, end: int) -> tuple[float, float]:
+        strip = values[:, start:end]
+        levels = strip + np.float32(1.0)
         np.fmax(levels, np.float32(0.0), out=levels)  # the number of the two where one is NaN
         np.minimum(levels, np.float32(2.0), out=levels)
         levels *= np.float32(127.5)  # halving is exact: the same bits as a half, times 255
         for channel, plane in enumerate(levels.astype(np.uint8)):
             pixels[start:end, :, channel] = plane
+        return strip.min(), strip.max()
 
-    in_strips(height, max(1, _STRIP // width), convert)
-    return pixels
+    darkest, brightest = zip(*in_strips(height, max(1, _STRIP // width), convert), strict=True)
+    return _Converted(pixels, float(np.min(darkest)), float(np.max(brightest)))
