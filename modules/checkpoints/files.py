@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from modules.checkpoints.hashes import HashCache, legacy_hash
@@ -60,9 +61,9 @@ class CheckpointFile:
     name: str
     store: ModelStore = field(repr=False, compare=False)
 
-    @property
+    @cached_property
     def is_folder(self) -> bool:
-        """Whether it is a diffusers folder."""
+        """Whether it was a diffusers folder when this was first asked."""
         return self.path.is_dir()
 
     @property

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from modules.domain.job import JobState, JobView
 from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
 from modules.jobs.service import JobService
-from modules.server.compression import already_compressed
+from modules.server.compression import ALREADY_COMPRESSED
 from modules.server.errors import ERROR_RESPONSES, JobFailedError
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
@@ -20,7 +20,7 @@ from modules.server.sdapi.payloads import (
     Payload,
     TextToImagePayload,
 )
-from modules.server.sdapi.results import encoded_results
+from modules.server.sdapi.results import generation_answer
 from modules.server.sdapi.scripts import check_scripts
 from modules.server.sdapi.tasks import TaskNames
 from modules.server.sdapi.translate import image_to_image_request, parameters_echo, text_to_image_request
@@ -36,16 +36,15 @@ def generation_router(services: Services, tasks: TaskNames) -> APIRouter:
         route_class=JsonRoute,
         tags=["generation"],
         responses=ERROR_RESPONSES,
-        dependencies=[Depends(already_compressed)],
     )
 
-    @router.post("/sdapi/v1/txt2img")
-    async def txt2img(payload: TextToImagePayload, request: Request, caller: Caller) -> GenerationResponse:
+    @router.post("/sdapi/v1/txt2img", response_model=GenerationResponse)
+    async def txt2img(payload: TextToImagePayload, request: Request, caller: Caller) -> Response:
         """Make pictures from text."""
         return await _generate(services, tasks, payload, request, caller)
 
-    @router.post("/sdapi/v1/img2img")
-    async def img2img(payload: ImageToImagePayload, request: Request, caller: Caller) -> GenerationResponse:
+    @router.post("/sdapi/v1/img2img", response_model=GenerationResponse)
+    async def img2img(payload: ImageToImagePayload, request: Request, caller: Caller) -> Response:
         """Make pictures from pictures and text; with a mask, change only a part."""
         return await _generate(services, tasks, payload, request, caller)
 
@@ -54,18 +53,19 @@ def generation_router(services: Services, tasks: TaskNames) -> APIRouter:
 
 async def _generate(
     services: Services, tasks: TaskNames, payload: Payload, request: Request, caller: Principal
-) -> GenerationResponse:
+) -> Response:
     job_id = await run_in_threadpool(_submit, services, payload, caller)
     if payload.force_task_id:
         tasks.remember(caller.name, payload.force_task_id, job_id)
     view = await _final_view(services.jobs, job_id, request, keep=bool(payload.save_images))
     if view.state is JobState.FAILED:
         raise JobFailedError(view.error or "the job failed", view.error_kind, view.error_field)
-    images: list[str] = []
-    if payload.send_images is not False:
-        settings = services.settings.current.overridden(payload.override_settings or {})
-        images = await run_in_threadpool(encoded_results, view.images, settings)
-    return GenerationResponse(images=images, parameters=parameters_echo(payload), info=view.info or "{}")
+    images = () if payload.send_images is False else view.images
+    settings = services.settings.current.overridden(payload.override_settings or {})
+    content = await run_in_threadpool(
+        generation_answer, images, settings, parameters_echo(payload), view.info or "{}"
+    )
+    return Response(content, media_type="application/json", headers=ALREADY_COMPRESSED)
 
 
 def _submit(services: Services, payload: Payload, caller: Principal) -> str:

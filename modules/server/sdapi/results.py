@@ -1,17 +1,20 @@
 """Finished pictures as A1111 sends them: base64, the file's own bytes where they fit."""
 
-import base64
+from collections.abc import Mapping
 from pathlib import Path
 
+import pybase64
 from PIL import Image
+from pydantic import JsonValue
 
 from modules.domain.job import ResultImage
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import picture_type
 from modules.imaging.metadata import encode_image
+from modules.server.sdapi.payloads import GenerationResponse
 from modules.settings.options import Settings
 
-__all__ = ["encoded_result", "encoded_results"]
+__all__ = ["generation_answer"]
 
 _MEDIA_TYPES = {
     "png": "image/png",
@@ -22,24 +25,36 @@ _MEDIA_TYPES = {
 }
 
 
-def encoded_results(images: tuple[ResultImage, ...], settings: Settings) -> list[str]:
-    """All pictures of a job in the wanted format; grids, whose index is -1, come first."""
-    return [encoded_result(image, settings) for image in sorted(images, key=lambda image: image.index)]
+def generation_answer(
+    images: tuple[ResultImage, ...], settings: Settings, parameters: Mapping[str, JsonValue], info: str
+) -> bytes:
+    """What txt2img and img2img answer, as JSON.
 
-
-def encoded_result(image: ResultImage, settings: Settings) -> str:
-    """One picture as base64 in the format of ``samples_format``, its parameters inside.
+    Args:
+        images: a job's pictures, grids included, which come first; none if they are not to be sent.
+        settings: say in which format they are wanted.
+        parameters: the request as it was understood.
+        info: of the whole job, as JSON text.
 
     Raises:
-        NotFoundError: its file was deleted.
+        NotFoundError: a picture's file was deleted.
     """
+    encoded = [_encoded(image, settings) for image in sorted(images, key=lambda image: image.index)]
+    rest = GenerationResponse(images=[], parameters=dict(parameters), info=info).model_dump_json().encode()
+    # nearly all of it is base64, of which no character has to be escaped or looked at again
+    before, after = rest.split(b"[]", 1)
+    return b"".join((before, b"[", b",".join(b'"%b"' % image for image in encoded), b"]", after))
+
+
+def _encoded(image: ResultImage, settings: Settings) -> bytes:
+    """One picture as base64 in the format of ``samples_format``, its parameters inside."""
     try:
         content = Path(image.path).read_bytes()
     except OSError as error:
         raise NotFoundError("images", f"picture {image.id} was deleted") from error
     if picture_type(content[:12]) != _MEDIA_TYPES.get(settings.samples_format):
         content = _converted(Path(image.path), image.infotext, settings)
-    return base64.b64encode(content).decode("ascii")
+    return pybase64.b64encode(content)
 
 
 def _converted(path: Path, infotext: str, settings: Settings) -> bytes:
