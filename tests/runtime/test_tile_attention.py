@@ -1,7 +1,5 @@
 """The attention kernel for processors with AMX: its code can be made anywhere, its results only there."""
 
-import platform
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,7 +12,6 @@ from modules.runtime.machine_code import compile_function
 from modules.runtime.tile_attention import can_attend, tile_attention
 from modules.runtime.tile_kernel import FEATURES, write_kernel
 
-has_llvm = pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="the code is for x86-64")
 has_tiles = pytest.mark.skipif(
     choose_runtime("cpu", "half").attention != "tiled", reason="this processor lends no tiles"
 )
@@ -44,7 +41,6 @@ def _some(out: Tensor | None) -> Tensor:
     return out
 
 
-@has_llvm
 @pytest.mark.parametrize("width", [16, 40, 72, 80])
 def test_the_compiler_accepts_the_code_on_any_processor(width: int) -> None:
     address, _code = compile_function(write_kernel(width).module, FEATURES)
@@ -130,8 +126,6 @@ def test_it_takes_only_what_it_can() -> None:
 @pytest.mark.parametrize("causal", [False, True])
 def test_what_it_does_not_take_is_torchs(causal: bool) -> None:
     q, k, v = (each.float() for each in _inputs(1, 2, 20, 20, 40))
-    if platform.machine() not in {"x86_64", "AMD64"}:
-        pytest.skip("LLVM is not installed here")
     with use_attention("tiled"):
         assert torch.equal(
             attention(q, k, v, causal=causal), F.scaled_dot_product_attention(q, k, v, is_causal=causal)
