@@ -188,8 +188,6 @@ def _build_unet(weights: Weights, detected: DetectedModel, runtime: Runtime) -> 
         unet = UNet(detected.unet)
     names = {name: UNET_PREFIX + name for name in weights.header.below(UNET_PREFIX)}
     _fill(unet, weights, names, runtime)
-    if runtime.weights == "as computed":
-        _pack(unet, runtime)
     return unet
 
 
@@ -200,6 +198,8 @@ def _fill(network: nn.Module, weights: Weights, names: Mapping[str, str], runtim
     fill_network(network, weights, names, runtime.home, runtime.dtype)
     if runtime.weights == "fp8 and exact":
         keep_exact_weights(network, weights, names)
+    if runtime.weights == "as computed":
+        _pack(network, runtime)
 
 
 def _build_text(
