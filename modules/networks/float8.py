@@ -49,7 +49,7 @@ def in_float8(network: nn.Module, dtype: torch.dtype) -> None:
     """Let the convolutions and linear layers of a network have their weights in eight bits.
 
     Args:
-        network: with or without memory.
+        network: on torch's meta device, without memory; its weights are still to come.
         dtype: the format that it computes in.
     """
     for layer in network.modules():
@@ -60,7 +60,7 @@ def in_float8(network: nn.Module, dtype: torch.dtype) -> None:
         else:
             continue
         vars(layer).update(wide=dtype, exact=None)
-        layer.weight = nn.Parameter(rounded(layer.weight.detach()), requires_grad=False)
+        layer.weight = nn.Parameter(torch.empty_like(layer.weight, dtype=FLOAT8), requires_grad=False)
 
 
 def rounded(weight: Tensor) -> Tensor:
