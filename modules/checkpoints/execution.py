@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.exceptions import NumericalError
+from modules.networks.deep_features import DeepFeatures
 from modules.networks.tiled_vae import decode_in_tiles, encode_in_tiles
 from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL
@@ -60,6 +61,7 @@ class UNetInput:
     context: Tensor
     vector: Tensor | None = None
     token_merging: float = 0.0
+    deep: DeepFeatures | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -67,7 +69,11 @@ class UNetInput:
     @property
     def shape(self) -> tuple[Hashable, ...]:
         """What decides how much memory a row needs."""
-        return (*self.x.shape[1:], *self.context.shape[1:], self.token_merging)
+        return (*self.x.shape[1:], *self.context.shape[1:], self.token_merging, self._is_shallow)
+
+    @property
+    def _is_shallow(self) -> bool:
+        return self.deep is not None and self.deep.is_known
 
     def rows(self, which: slice | Tensor) -> "UNetInput":
         """Some of the rows."""
@@ -78,6 +84,7 @@ class UNetInput:
             timesteps=self.timesteps[which],
             context=self.context[which],
             vector=vector,
+            deep=None if self.deep is None else self.deep.rows(which),
         )
 
 
@@ -124,8 +131,10 @@ class Execution:
             if place.runtime.dtype is not torch.float32 and is_finite(asked.x) and is_finite(asked.context):
                 bad = ~torch.isfinite(out).flatten(1).all(dim=1)
                 wide = replace(place, runtime=replace(place.runtime, dtype=torch.float32))
+                if asked.deep is not None:
+                    asked.deep.clear()  # it may be what overflowed
                 with in_float32(unet):
-                    out[bad] = self._predict(unet, asked.rows(bad), wide)
+                    out[bad] = self._predict(unet, replace(asked.rows(bad), deep=None), wide)
             if not is_finite(out):
                 raise _numerical_error(asked)
         return out
@@ -177,7 +186,10 @@ class Execution:
             with place.on(rung):
                 starts = range(0, len(asked), rung.rows)
                 parts = [asked.rows(slice(start, start + rung.rows)) for start in starts]
-                return torch.cat([_run_unet(unet, part, place.runtime) for part in parts])
+                out = torch.cat([_run_unet(unet, part, place.runtime) for part in parts])
+            if asked.deep is not None:
+                asked.deep.fill([part.deep for part in parts if part.deep is not None])
+            return out
 
         first = place.first_rung(len(asked))
         return self._carry(("unet", *asked.shape, place.runtime.dtype), first, predict, place)
@@ -231,6 +243,7 @@ def _run_unet(unet: nn.Module, asked: UNetInput, runtime: Runtime) -> Tensor:
         asked.context.to(device, dtype),
         None if asked.vector is None else asked.vector.to(device, dtype),
         token_merging=asked.token_merging,
+        deep=asked.deep,
     )
     return out.to("cpu", torch.float32)
 

@@ -12,6 +12,7 @@ from modules.checkpoints.execution import Execution, Place, UNetInput
 from modules.diffusion.schedule import NoiseSchedule
 from modules.exceptions import RequestError
 from modules.families.family import Family, Prediction, PreviewMatrix
+from modules.networks.deep_features import DeepFeatures
 from modules.networks.depth import DepthEstimator, depth_input
 from modules.networks.taesd import TinyDecoder, TinyEncoder
 from modules.networks.text_encoder import TextEncoder
@@ -116,6 +117,7 @@ class LoadedModel:
         vector: Tensor | None = None,
         *,
         token_merging: float = 0.0,
+        deep: DeepFeatures | None = None,
     ) -> Tensor:
         """Run the U-Net without recording gradients.
 
@@ -125,6 +127,7 @@ class LoadedModel:
             context: (B, T, D).
             vector: (B, A) for families that have one.
             token_merging: see :meth:`UNet.forward`.
+            deep: see :meth:`UNet.forward`; stays empty where rows had to be computed again in 32-bit floats.
 
         Returns:
             (B, C, h, w) float32 on the CPU.
@@ -133,7 +136,7 @@ class LoadedModel:
             DeviceMemoryError: it does not fit, however it is done.
             NumericalError: the prediction holds NaN, also in 32-bit floats.
         """
-        asked = UNetInput(x, timesteps, context, vector, token_merging)
+        asked = UNetInput(x, timesteps, context, vector, token_merging, deep)
         return self.execution.predict(self.unet, asked, self._place(self.unet))
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:

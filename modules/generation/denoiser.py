@@ -16,6 +16,7 @@ from modules.diffusion.guidance import classifier_free_guidance, edit_guidance
 from modules.diffusion.prediction import Prediction
 from modules.diffusion.sampling import Evaluate, EvaluateEps, GuidedEps
 from modules.generation.effects import Answer, Effect, ModelKey, Predict
+from modules.networks.deep_features import DeepFeatures
 
 __all__ = [
     "GuidanceOptions",
@@ -84,6 +85,7 @@ class ModelView:
         concat: channels appended to the network's input, (1, K, h, w), or None.
         edits_images: the network was trained to edit a picture (instruct-pix2pix).
         token_merging: part of the tokens that self-attention does without, 0..1.
+        deep_interval: calls that share the deep features of the first of them; 1 is none.
     """
 
     key: ModelKey
@@ -92,6 +94,7 @@ class ModelView:
     concat: Tensor | None = None
     edits_images: bool = False
     token_merging: float = 0.0
+    deep_interval: int = 1
 
 
 class GuidedDenoiser:
@@ -121,6 +124,7 @@ class GuidedDenoiser:
         self._switch = switch
         self._blend = blend
         self._shown: Tensor | None = None
+        self._deep: dict[int, DeepFeatures] = {}  # of each row since the last call that computed everything
         self.calls = calls
 
     @property
@@ -185,6 +189,7 @@ class GuidedDenoiser:
         switching = self._switch(float(timestep), self.calls)
         if switching is not None:
             self._view = yield from switching
+            self._deep.clear()
             self._switch = None
 
     def _conditionings(self, level: float) -> tuple[list[Conditioning], list[float], list[Conditioning]]:
@@ -229,9 +234,12 @@ class GuidedDenoiser:
         contexts = [*positive, *negative]
         vectors = [cond.vector for cond in (*conds, *unconds)]
         outputs: dict[int, Tensor] = {}
+        if self.calls % self._view.deep_interval == 0:
+            self._deep.clear()
         for length in dict.fromkeys(len(context) for context in contexts):
             rows = [i for i, context in enumerate(contexts) if len(context) == length]
             row_vectors = [vector for i in rows if (vector := vectors[i]) is not None]
+            deep = self._deep_of(rows)
             output = yield Predict(
                 key=self._view.key,
                 x=torch.cat([self._with_concat(x, row, len(conds)) for row in rows]),
@@ -239,11 +247,22 @@ class GuidedDenoiser:
                 context=torch.stack([contexts[i] for i in rows]),
                 vector=torch.stack(row_vectors) if row_vectors else None,
                 token_merging=self._view.token_merging,
+                deep=deep,
             )
             if not isinstance(output, Tensor):
                 raise TypeError(f"the denoiser asked for a prediction and was sent {type(output).__name__}")
             outputs |= dict(zip(rows, output.split(1), strict=True))
+            if deep is not None:
+                self._deep |= zip(rows, deep.split([1] * len(rows)), strict=True)
         return [outputs[i] for i in range(len(contexts))]
+
+    def _deep_of(self, rows: list[int]) -> DeepFeatures | None:
+        """Deep features of these rows, empty where one of them has none yet; None where none are shared."""
+        if self._view.deep_interval == 1:
+            return None
+        deep = DeepFeatures()
+        deep.fill([self._deep.get(row, deep) for row in rows])
+        return deep
 
     def _with_concat(self, x: Tensor, row: int, cond_count: int) -> Tensor:
         """The network's input of one row; the second unconditional row of an edit sees no picture."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from modules.adapters.patches import Patch
 from modules.checkpoints.model import LoadedModel
 from modules.diffusion.sampling import SamplerState
+from modules.networks.deep_features import DeepFeatures
 from modules.runtime.device import WeightStorage
 
 __all__ = [
@@ -78,6 +79,7 @@ class Predict:
         context: (N, T, D).
         vector: (N, A) or None.
         token_merging: part of the tokens that self-attention does without, 0..1.
+        deep: features of an earlier call to go by, or, empty, where this call's are kept; None for neither.
     """
 
     key: ModelKey
@@ -86,6 +88,7 @@ class Predict:
     context: Tensor
     vector: Tensor | None = None
     token_merging: float = 0.0
+    deep: DeepFeatures | None = None
 
 
 @dataclass(frozen=True)

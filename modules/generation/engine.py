@@ -30,6 +30,7 @@ from modules.generation.effects import (
     StepEnd,
     UseModel,
 )
+from modules.networks.deep_features import DeepFeatures
 
 __all__ = ["Engine", "ImageListener", "ImageTask", "Speeds"]
 
@@ -262,6 +263,10 @@ class Engine:
         timesteps = torch.cat([request.timesteps for request in requests])
         context = torch.cat([request.context for request in requests])
         vectors = [request.vector for request in requests if request.vector is not None]
+        kept = [request.deep for request in requests if request.deep is not None]
+        deep = DeepFeatures() if kept else None
+        if deep is not None:
+            deep.fill(kept)
         with torch.inference_mode():
             output = model.predict(
                 x,
@@ -269,8 +274,13 @@ class Engine:
                 context,
                 torch.cat(vectors) if vectors else None,
                 token_merging=requests[0].token_merging,
+                deep=deep,
             )
-        return list(output.split([len(request.x) for request in requests]))
+        sizes = [len(request.x) for request in requests]
+        if deep is not None:
+            for own, part in zip(kept, deep.split(sizes), strict=True):
+                own.fill([part])
+        return list(output.split(sizes))
 
     def _advance(self, task: ImageTask, answer: Answer | Exception) -> None:
         """Run an image until it needs the network again, ends or fails."""
@@ -356,4 +366,5 @@ class Engine:
 def _batch_signature(request: Predict) -> Hashable:
     """Requests with equal signatures can share a network call."""
     vector = None if request.vector is None else request.vector.shape[1:]
-    return (request.key, request.token_merging, request.x.shape[1:], request.context.shape[1:], vector)
+    deep = None if request.deep is None else request.deep.is_known
+    return (request.key, request.token_merging, deep, request.x.shape[1:], request.context.shape[1:], vector)

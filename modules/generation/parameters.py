@@ -145,6 +145,7 @@ def _sampler(plan: GenerationPlan, spec: SamplerSpec) -> dict[str, object]:
         "NGMS": (request.s_min_uncond or settings.s_min_uncond) or None,
         "NGMS all steps": True if settings.s_min_uncond_all and settings.s_min_uncond else None,
         "Skip Early CFG": settings.skip_early_cond or None,
+        "DeepCache": settings.deep_cache_interval if settings.deep_cache_interval > 1 else None,
         "Pad conds": True if settings.pad_cond_uncond else None,
         "Pad conds v0": True if settings.pad_cond_uncond_v0 else None,
         "Noise Schedule": settings.sd_noise_schedule if settings.sd_noise_schedule != "Default" else None,

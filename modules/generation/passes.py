@@ -28,6 +28,7 @@ from modules.generation.prompts import EncodedPrompts
 from modules.generation.reversed_noise import reversed_noise
 from modules.generation.sampling_pass import PassProgress, sampling_pass
 from modules.generation.step_reuse import pass_identity
+from modules.generation.step_store import StoredStep
 from modules.generation.story import Story
 from modules.settings.options import Settings
 
@@ -122,7 +123,7 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
     schedule = schedule_in_force(of.model, of.settings)
     noise_spec, tree = _noise_spec(of), _shared_tree(of, spec)
     noise, source = initial_noise(noise_spec, of.latent_shape, shared_tree=tree)
-    stored = memory.steps.get(of.stage)  # of this very picture, by a server that was killed
+    stored = _resumable(of, memory.steps.get(of.stage))  # of this very picture, by a server that was killed
     if of.start.reversal is not None and stored is None:
         noise = yield from _found_noise(of, of.start.reversal, schedule, noise)
     begin = _begin(of, spec, schedule, noise)
@@ -150,17 +151,29 @@ def run_pass(of: ImagePass) -> Generator[Effect, Answer, PassResult]:
         calls=0 if stored is None else stored.calls,
     )
     sampler = spec.function(state, begin.sigmas, source, begin.options)
+
+    def keep(state: SamplerState, calls: int) -> None:
+        if identity is not None and _resumable(of, StoredStep(state, calls)):
+            of.story.room.reuse.keep(identity, state, calls)
+
     steps = max(1, len(begin.sigmas) - 1)
     latent = yield from sampling_pass(
         sampler,
         denoiser,
         PassProgress(of.stage, steps),
-        keep=lambda state, calls: of.story.room.reuse.keep(identity, state, calls) if identity else None,
+        keep=keep,
     )
     if of.start.blend is not None:
         latent = of.start.blend.finish(latent)
     yield PassDone(of.stage, latent)
     return PassResult(latent, denoiser.key)
+
+
+def _resumable(of: ImagePass, stored: StoredStep | None) -> StoredStep | None:
+    """The step, if the next call goes by no features that an earlier call has kept."""
+    if stored is None or stored.calls % of.settings.deep_cache_interval:
+        return None
+    return stored
 
 
 def _view(of: ImagePass, spec: SamplerSpec, schedule: NoiseSchedule) -> ModelView:
@@ -171,6 +184,7 @@ def _view(of: ImagePass, spec: SamplerSpec, schedule: NoiseSchedule) -> ModelVie
         of.start.concat,
         edits_images=of.model.family.extra_channels == "edit",
         token_merging=of.sampling.token_merging,
+        deep_interval=of.settings.deep_cache_interval,
     )
 
 
@@ -352,4 +366,5 @@ def _refined_view(of: ImagePass, refiner: RefinerPlan) -> Generator[Effect, Answ
         prompts.conditioning,
         of.start.concat,
         token_merging=of.sampling.token_merging,
+        deep_interval=of.settings.deep_cache_interval,
     )

@@ -130,7 +130,8 @@ def pass_identity(
     """
     key, texts = view.key, view.conditioning
     weights = (model.stamp, key.patches, [file_stamp(patch.path) for patch in key.patches], key.tiling)
-    seen = (view.prediction, view.concat, view.edits_images, view.token_merging, texts.empty)
+    approximations = (view.token_merging, view.deep_interval)
+    seen = (view.prediction, view.concat, view.edits_images, *approximations, texts.empty)
     shares = [share for _, share in texts.positive.parts]
     whole = fingerprint(weights, str(model.runtime), seen, shares, blend, *rest)
     return PassIdentity(whole, [*(text for text, _ in texts.positive.parts), texts.negative])

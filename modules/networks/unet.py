@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.networks.deep_features import DeepFeatures
 from modules.networks.token_merging import TokenMerge, plan_merge
 from modules.networks.upsample import Upsample
 from modules.runtime.attention import attention
@@ -297,6 +298,7 @@ class UNet(nn.Module):
         y: Tensor | None = None,
         *,
         token_merging: float = 0.0,
+        deep: DeepFeatures | None = None,
     ) -> Tensor:
         """One evaluation of the network.
 
@@ -306,6 +308,7 @@ class UNet(nn.Module):
             context: text conditioning, (B, T, D).
             y: vector conditioning, (B, A), for networks that have one.
             token_merging: part of the tokens that self-attention at the finest level does without, 0..1.
+            deep: what an earlier step computed below the outermost blocks, or where to keep it.
 
         Returns:
             The prediction, (B, C, h, w).
@@ -319,14 +322,22 @@ class UNet(nn.Module):
             out: Tensor = stage(h, embedding, context, token_merging if h.shape[2:] == x.shape[2:] else 0.0)
             return out
 
-        h, skips = x, []
-        for stage in self.input_blocks:
-            h = run(stage, h)
-            skips.append(h)
-        h = run(self.middle_block, h)
-        for stage in self.output_blocks:
-            h = run(stage, _join(h, skips.pop()))
-        out: Tensor = self.out(h)
+        first, *inner_down = self.input_blocks
+        *inner_up, last = self.output_blocks
+        outermost = h = run(first, x)
+        if deep is not None and deep.values is not None:
+            h = deep.values.to(h.dtype)
+        else:
+            skips = []
+            for stage in inner_down:
+                h = run(stage, h)
+                skips.append(h)
+            h = run(self.middle_block, h)
+            for stage in inner_up:
+                h = run(stage, _join(h, skips.pop()))
+            if deep is not None:
+                deep.values = h
+        out: Tensor = self.out(run(last, _join(h, outermost)))
         return out
 
     def layers_in_order(self) -> Iterator[nn.Module]:

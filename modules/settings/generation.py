@@ -176,6 +176,15 @@ class GenerationSettings(SettingsModel):
         step=0.1,
         infotext="Token merging ratio hr",
     )
+    deep_cache_interval: int = option(
+        1,
+        "Steps that share the deep features of the U-Net (DeepCache)",
+        OPTIMIZATIONS,
+        minimum=1,
+        maximum=8,
+        step=1,
+        infotext="DeepCache",
+    )
     pad_cond_uncond: bool = option(False, "Pad prompt/negative prompt", OPTIMIZATIONS, infotext="Pad conds")
     pad_cond_uncond_v0: bool = option(
         False, "Pad prompt/negative prompt (v0)", OPTIMIZATIONS, infotext="Pad conds v0"

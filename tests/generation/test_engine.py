@@ -32,7 +32,7 @@ class Adder:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+    def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float, deep: object) -> Tensor:
         self.batches.append(len(x))
         return x + 1
 
@@ -229,7 +229,7 @@ class SlowAdder(Adder):
         super().__init__()
         self._clock = clock
 
-    def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+    def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float, deep: object) -> Tensor:
         self._clock.now += len(x)
         self.batches.append(len(x))
         return x + 1
@@ -305,7 +305,7 @@ def test_other_adapters_wait_until_their_owner_lags_behind() -> None:
 
 def test_a_network_error_is_thrown_into_the_image_that_may_go_on_without_it() -> None:
     class Broken(Adder):
-        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float, deep: object) -> Tensor:
             raise DeviceMemoryError("too large")
 
     def careful() -> Generator[Effect, Answer, FinishedImage]:
@@ -325,7 +325,7 @@ def test_a_network_error_is_thrown_into_the_image_that_may_go_on_without_it() ->
 
 def test_of_a_common_call_only_the_guilty_image_fails() -> None:
     class Sensitive(Adder):
-        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float, deep: object) -> Tensor:
             if float(x.max()) >= 100:
                 raise NumericalError("U-Net", "NaN")
             return x + 1
@@ -357,7 +357,7 @@ def test_the_note_of_who_is_in_hand_names_the_jobs_of_each_call() -> None:
 
 def test_a_network_error_fails_the_images_of_its_call_only() -> None:
     class Broken(Adder):
-        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float) -> Tensor:
+        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float, deep: object) -> Tensor:
             if x.shape[-1] == 3:
                 raise RuntimeError("no memory")
             return x + 1

@@ -88,6 +88,7 @@ def test_another_second_pass_keeps_the_first(studio_open: Services) -> None:
         {"override_settings": {"CLIP_stop_at_last_layers": 2}},
         {"override_settings": {"eta_noise_seed_delta": 31337}},
         {"override_settings": {"token_merging_ratio": 0.4}},
+        {"override_settings": {"deep_cache_interval": 2}},
     ],
     ids=str,
 )  # fmt: skip
