@@ -13,10 +13,10 @@ WATCH_SECONDS = 5.0  # who asks for a job less often than this does not watch it
 
 @dataclass
 class _Note:
+    cost: float | None
+    lasting: bool
     control: Control = field(default_factory=Control)
-    cost: float | None = None
     looked: float = float("-inf")
-    fleeting: bool = False
 
 
 class JobNotes:
@@ -26,31 +26,33 @@ class JobNotes:
         self._lock = threading.Lock()
         self._notes: dict[str, _Note] = {}
 
-    def submitted(self, job_id: str, *, cost: float | None, fleeting: bool) -> None:
-        """Note a new job.
+    def begin(self, job_id: str, *, cost: float | None = None, lasting: bool = True) -> None:
+        """Note a job that has not ended, before anybody can end it; what is noted already stays.
 
         Args:
             job_id: the job.
             cost: expected device time in seconds, None where it is not known.
-            fleeting: whether nothing of it waits for the disk.
+            lasting: whether a power cut must not take back what is shown of the job.
         """
         with self._lock:
-            note = self._notes.setdefault(job_id, _Note())
-            note.cost, note.fleeting = cost, fleeting
+            self._notes.setdefault(job_id, _Note(cost, lasting))
 
     def steer(self, job_id: str, **flags: bool) -> None:
         """Note what its owner wants now; flags that are not given stay as they are."""
         with self._lock:
-            note = self._notes.setdefault(job_id, _Note())
-            note.control = replace(note.control, **flags)
+            note = self._notes.get(job_id)
+            if note is not None:
+                note.control = replace(note.control, **flags)
 
     def look(self, job_id: str) -> None:
         """Note that somebody has looked at the job."""
         with self._lock:
-            self._notes.setdefault(job_id, _Note()).looked = time.monotonic()
+            note = self._notes.get(job_id)
+            if note is not None:
+                note.looked = time.monotonic()
 
     def forget(self, job_id: str) -> None:
-        """The job has ended."""
+        """The job has ended; nothing is noted of it any more."""
         with self._lock:
             self._notes.pop(job_id, None)
 
@@ -66,10 +68,10 @@ class JobNotes:
         """Whether somebody has looked at it in the last seconds."""
         return time.monotonic() - self._of(job_id).looked < WATCH_SECONDS
 
-    def is_fleeting(self, job_id: str) -> bool:
-        """Whether nothing of it waits for the disk."""
-        return self._of(job_id).fleeting
+    def is_lasting(self, job_id: str) -> bool:
+        """Whether a power cut must not take back what is shown of the job; True without a note."""
+        return self._of(job_id).lasting
 
     def _of(self, job_id: str) -> _Note:
         with self._lock:
-            return self._notes.get(job_id) or _Note()
+            return self._notes.get(job_id) or _Note(None, lasting=True)

@@ -15,7 +15,7 @@ from modules.jobs.fairness import Waiting, claim_order, entry_charge
 from modules.jobs.hands import Hands
 from modules.jobs.store import Job, JobStore, OwnedImage, job_from_row, owned_image_from_row
 
-__all__ = ["Job", "JobQueue", "Outcome", "OwnedImage", "Totals"]
+__all__ = ["Job", "JobQueue", "Outcome", "OwnedImage", "Totals", "new_job_id"]
 
 DEFAULT_LIMIT = 500  # jobs waiting; more than a day's work of a desktop card
 _MEAN_SECONDS = (
@@ -46,6 +46,11 @@ class Totals:
     device_seconds: float
 
 
+def new_job_id() -> str:
+    """A name that nobody guesses."""
+    return secrets.token_hex(16)
+
+
 class JobQueue:
     """All jobs and results of one server, in one SQLite file.
 
@@ -74,21 +79,29 @@ class JobQueue:
         self._store.close()
 
     def submit(
-        self, kind: JobKind, payload: str, owner: str, *, images_total: int = 0, durable: bool = True
+        self,
+        kind: JobKind,
+        payload: str,
+        owner: str,
+        *,
+        job_id: str | None = None,
+        images_total: int = 0,
+        durable: bool = True,
     ) -> str:
-        """Append a job and return its unguessable id; it is on disk when this returns.
+        """Append a job and return its id; it is on disk when this returns.
 
         Args:
             kind: what it does.
             payload: its frozen request or recipe as JSON text.
             owner: who wants it.
+            job_id: from :func:`new_job_id`, for a caller who must know it before the job can be claimed.
             images_total: number of pictures it will make, 0 when that has no meaning.
             durable: whether it outlives a power cut too, and not only the process.
 
         Raises:
             QueueFullError: as many jobs are waiting as the queue takes.
         """
-        job_id = secrets.token_hex(16)
+        job_id = job_id or new_job_id()
         with self._store.transaction(durable=durable) as db:
             waiting = db.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
             if waiting >= self._limit:

@@ -13,7 +13,7 @@ from modules.jobs.board import JobBoard, ViewChanges
 from modules.jobs.control import Control
 from modules.jobs.log_context import note_jobs
 from modules.jobs.notes import JobNotes
-from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage, Totals
+from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage, Totals, new_job_id
 
 __all__ = ["JobService", "PictureArchive"]
 
@@ -82,13 +82,10 @@ class JobService:
         Raises:
             QueueFullError: too many jobs are waiting.
         """
+        total, steps = request.image_count, request.steps
+        view = JobView(new_job_id(), owner, JobState.QUEUED, images_total=total, steps=steps)
         payload = self._freeze(request).model_dump_json()
-        job_id = self._queue.submit(
-            JobKind.GENERATE, payload, owner, images_total=request.image_count, durable=lasting == "job"
-        )
-        self._notes.submitted(job_id, cost=seconds, fleeting=lasting == "nothing")
-        self._show_new(job_id, request.steps)
-        return job_id
+        return self._enter(view, JobKind.GENERATE, payload, seconds=seconds, lasting=lasting)
 
     def payload(self, job_id: str) -> str:
         """The frozen request or recipe of a job, as JSON text.
@@ -104,9 +101,7 @@ class JobService:
         Raises:
             QueueFullError: too many jobs are waiting.
         """
-        job_id = self._queue.submit(JobKind.TRAIN, payload, owner)
-        self._show_new(job_id, 0)
-        return job_id
+        return self._enter(JobView(new_job_id(), owner, JobState.QUEUED), JobKind.TRAIN, payload)
 
     def view(self, job_id: str) -> JobView:
         """The newest view of a job, also of one that ended long ago.
@@ -223,30 +218,30 @@ class JobService:
     def interrupt(self, job_id: str) -> None:
         """Stop the job and keep what is finished. A job that has not begun is cancelled."""
         if not self._cancel_waiting(job_id) and self._queue.ask_to_stop(job_id, "interrupt"):
-            self._steer(job_id, interrupt=True)
+            self._notes.steer(job_id, interrupt=True)
 
     def cancel(self, job_id: str) -> None:
         """Stop the job, wherever it is."""
         if not self._cancel_waiting(job_id) and self._queue.ask_to_stop(job_id, "cancel"):
-            self._steer(job_id, cancel=True)
+            self._notes.steer(job_id, cancel=True)
 
     def skip(self, job_id: str) -> None:
         """End the picture that is being made and go on with the next."""
         view = self.view(job_id)
         if view.started is not None and not view.state.is_final:
-            self._steer(job_id, skip=True)
+            self._notes.steer(job_id, skip=True)
 
     def pause(self, job_id: str) -> None:
         """Hold a job: a waiting one is not begun, a running one keeps still where it is."""
         if self._queue.set_paused(job_id, True):
-            self._steer(job_id, pause=True)
+            self._notes.steer(job_id, pause=True)
             self._board.update(job_id, state=JobState.PAUSED, position=0)
             self._refresh_positions()
 
     def resume(self, job_id: str) -> None:
         """Let a paused job go on."""
         if self._queue.set_paused(job_id, False):
-            self._steer(job_id, pause=False)
+            self._notes.steer(job_id, pause=False)
             self._board.update(job_id, state=self._queue.job(job_id).state)
             self._refresh_positions()
             self._work.set()
@@ -279,9 +274,10 @@ class JobService:
         """Call once at start: take jobs of the last run back in. Returns ids that were running."""
         again = self._queue.requeue_running()
         for job in self._queue.active():
+            self._notes.begin(job.id)
             self._board.add(self._stored_view(job))
             if job.paused:
-                self._steer(job.id, pause=True)
+                self._notes.steer(job.id, pause=True)
         self._refresh_positions()
         self._work.set()
         return again
@@ -298,6 +294,7 @@ class JobService:
         if job is None:
             return None
         self._work.set()  # there may be more
+        self._notes.begin(job.id)
         self._board.add(self._stored_view(job))  # submitted by another process, or a moment ago
         self._board.update(job.id, state=job.state, started=job.started, position=0)
         self._refresh_positions()
@@ -309,11 +306,11 @@ class JobService:
 
     def acknowledge_skip(self, job_id: str) -> None:
         """The runner has ended the picture that was to be skipped."""
-        self._steer(job_id, skip=False)
+        self._notes.steer(job_id, skip=False)
 
     def is_lasting(self, job_id: str) -> bool:
         """Whether a power cut must not take back what is shown of the job; always so after a restart."""
-        return not self._notes.is_fleeting(job_id)
+        return self._notes.is_lasting(job_id)
 
     def report(self, job_id: str, **changes: Unpack[ViewChanges]) -> JobView:
         """Publish progress of a running job; it is not written to disk."""
@@ -387,20 +384,33 @@ class JobService:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _show_new(self, job_id: str, steps: int) -> None:
-        job = self._queue.job(job_id)
-        self._board.add(
-            JobView(
-                job_id,
-                job.owner,
-                JobState.QUEUED,
-                images_total=job.images_total,
-                steps=steps,
-                created=job.created,
+    def _enter(
+        self,
+        view: JobView,
+        kind: JobKind,
+        payload: str,
+        *,
+        seconds: float | None = None,
+        lasting: Lasting = "job",
+    ) -> str:
+        # noted before the runner can claim it: it may have ended by the time that it is shown here
+        self._notes.begin(view.id, cost=seconds, lasting=lasting != "nothing")
+        try:
+            self._queue.submit(
+                kind,
+                payload,
+                view.owner,
+                job_id=view.id,
+                images_total=view.images_total,
+                durable=lasting == "job",
             )
-        )
+        except BaseException:
+            self._notes.forget(view.id)
+            raise
+        self._board.add(replace(view, created=self._queue.job(view.id).created))
         self._refresh_positions()
         self._work.set()
+        return view.id
 
     def _cancel_waiting(self, job_id: str) -> bool:
         self.view(job_id)  # raises when there is no such job
@@ -436,12 +446,6 @@ class JobService:
     def _look_at(self, view: JobView) -> None:
         if not view.state.is_final:
             self._notes.look(view.id)
-
-    def _steer(self, job_id: str, **flags: bool) -> None:
-        if not self._board.view(job_id).state.is_final:
-            self._notes.steer(job_id, **flags)
-        if self._board.view(job_id).state.is_final:  # by now
-            self._notes.forget(job_id)
 
     def _expected(self, job_id: str) -> float | None:
         """Device time of a job: as foreseen when it was submitted, else as the latest jobs took."""

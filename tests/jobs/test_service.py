@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from modules.domain.job import JobState, Lasting, ResultImage
+from modules.domain.job import JobKind, JobState, Lasting, ResultImage
 from modules.domain.request import GenerationRequest
-from modules.exceptions import NotFoundError
+from modules.exceptions import NotFoundError, QueueFullError
 from modules.jobs.board import JobBoard
 from modules.jobs.control import Control
 from modules.jobs.queue import JobQueue, Outcome
@@ -291,4 +291,53 @@ def test_nothing_lasts_of_a_job_whose_pictures_are_in_the_answer_until_a_restart
     service.recover()
     assert {view.id for view in service.active()} == {kept, answered}
     assert service.is_lasting(answered)
+    service.close()
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_job_is_noted_before_it_can_end_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    quick, queue_up = open_service(tmp_path), JobQueue.submit
+
+    def slow(
+        queue: JobQueue,
+        kind: JobKind,
+        payload: str,
+        owner: str,
+        *,
+        job_id: str,
+        images_total: int,
+        durable: bool,
+    ) -> str:
+        """The runner claims the job, and has perhaps ended it, before whoever submits it goes on."""
+        queue_up(queue, kind, payload, owner, job_id=job_id, images_total=images_total, durable=durable)
+        assert claim(quick) == job_id
+        assert not quick.is_lasting(job_id)
+        if ends:
+            quick.finish(job_id, Outcome(JobState.DONE))
+        return job_id
+
+    monkeypatch.setattr(JobQueue, "submit", slow)
+    job_id = quick.submit(REQUEST, "ann", lasting="nothing")
+    assert quick.is_lasting(job_id) == ends  # as of every job that nothing is noted of
+    assert quick.view(job_id).state is (JobState.DONE if ends else JobState.RUNNING)
+    quick.close()
+
+
+def test_a_late_wish_or_look_leaves_no_note_behind(service: JobService) -> None:
+    job_id = service.submit(REQUEST, "ann")
+    service.finish(claim(service), Outcome(JobState.DONE))
+    service.acknowledge_skip(job_id)
+    service.view(job_id)
+    assert service.wants(job_id) == Control()
+    assert not service.is_watched(job_id)
+
+
+def test_nothing_is_noted_of_a_job_that_is_sent_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modules.jobs.service.new_job_id", lambda: "0" * 32)
+    service = JobService(JobQueue(tmp_path / "jobs.sqlite3", limit=0), JobBoard())
+    with pytest.raises(QueueFullError):
+        service.submit(REQUEST, "ann", lasting="nothing")
+    assert service.is_lasting("0" * 32)
     service.close()
