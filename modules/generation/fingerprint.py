@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
 from pathlib import PurePath
 
 import torch
@@ -50,13 +49,8 @@ def _add(pieces: list[bytes | memoryview], value: object) -> None:
         for item in value:
             _add(pieces, item)
     elif is_dataclass(value) and not isinstance(value, type):
-        _add(pieces, (kind.__qualname__, *(getattr(value, name) for name in _field_names(kind))))
+        _add(pieces, (kind.__qualname__, *(getattr(value, field.name) for field in fields(value))))
     elif isinstance(value, BaseModel):
         _add(pieces, (kind.__qualname__, value.model_dump()))
     else:
         raise TypeError(f"{kind.__name__} has no fingerprint")
-
-
-@cache
-def _field_names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))

@@ -53,7 +53,7 @@ class Preparer:
         return JobRun(job, work, self.kit)
 
     def _plain(self, job: Job, plan: GenerationPlan) -> Work:
-        prepared = self._prepared(job, plan, self.extensions)
+        prepared = self._prepared(job, plan, self.extensions, settled=True)
         done = {image.index for image in self.kit.jobs.finished_images(job.id)}
         return PlanWork(plan, prepared.story, prepared.output, done)
 
@@ -84,7 +84,9 @@ class Preparer:
             begun=self._begun(job),
         )
 
-    def _prepared(self, job: Job, plan: GenerationPlan, extensions: Extending) -> PreparedRequest:
+    def _prepared(
+        self, job: Job, plan: GenerationPlan, extensions: Extending, *, settled: bool = False
+    ) -> PreparedRequest:
         source = prepare_source(plan, self.room)
         output = JobOutput(
             plan,
@@ -95,6 +97,7 @@ class Preparer:
             extensions=extensions,
             begun=self._begun(job),
             lasting=self.kit.jobs.is_lasting(job.id),
+            settled=settled,
         )
 
         def story(image: ImagePlan, memory: ImageMemory) -> ImageCoroutine:

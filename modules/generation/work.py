@@ -32,8 +32,12 @@ class ImageOutput(Protocol):
         """Composite, write and describe one picture; masks that were asked for come behind it."""
         ...
 
+    def settle(self) -> None:
+        """Wait until all pictures that were saved can be read."""
+        ...
+
     def close(self, images: tuple[ResultImage, ...]) -> tuple[tuple[ResultImage, ...], str]:
-        """Write grids; returns them and the job's ``info`` as JSON text."""
+        """Settle and write grids; returns them and the job's ``info`` as JSON text."""
         ...
 
 
@@ -157,7 +161,10 @@ class PlanWork:
     def save(self, image: WorkImage, finished: FinishedImage) -> SavedImages:
         """See :class:`Work`."""
         self._unfinished -= 1
-        return SavedImages(self.output.save(image.image, finished))
+        saved = SavedImages(self.output.save(image.image, finished))
+        if self._unfinished:  # after the last one, close() comes before anything is shown
+            self.output.settle()
+        return saved
 
     def tolerates(self, image: WorkImage, error: Exception) -> bool:
         """See :class:`Work`."""

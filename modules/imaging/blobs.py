@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from modules.exceptions import NotFoundError
 from modules.imaging.decode import load_image
 from modules.imaging.files import make_folder, sync_file, write_replacing
+from modules.imaging.strips import helpers
 
 __all__ = ["BlobStore"]
 
@@ -45,17 +47,17 @@ class BlobStore:
             StorageError: they cannot be written.
         """
         blob_id = hashlib.sha256(content).hexdigest()
-        path = self._place(blob_id)
-        with self._lock:
-            size, changed = _status(path)
-            if size != len(content):  # there is none, or a power cut has cut it short
-                make_folder(path.parent)
-                write_replacing(path, content, durable=durable)
-                return blob_id
-            if durable and time.time() - changed < _ON_DISK_AFTER:
-                sync_file(path)
-            _touch(path)
+        self._store(self._place(blob_id), content, durable=durable)
         return blob_id
+
+    def put_soon(self, content: bytes) -> tuple[Path, Future[None]]:
+        """Begin to store bytes, beside other work and without waiting for the disk.
+
+        Returns:
+            The file that will be theirs, and what has a result once it is there; it raises as :meth:`put`.
+        """
+        path = self._place(hashlib.sha256(content).hexdigest())
+        return path, helpers().submit(self._store, path, content, durable=False)
 
     def get(self, blob_id: str) -> bytes:
         """The stored bytes.
@@ -116,6 +118,17 @@ class BlobStore:
                     path.unlink(missing_ok=True)
                     freed += status.st_size
             return freed
+
+    def _store(self, path: Path, content: bytes, *, durable: bool) -> None:
+        with self._lock:
+            size, changed = _status(path)
+            if size != len(content):  # there is none, or a power cut has cut it short
+                make_folder(path.parent)
+                write_replacing(path, content, durable=durable)
+                return
+            if durable and time.time() - changed < _ON_DISK_AFTER:
+                sync_file(path)
+            _touch(path)
 
     def _place(self, blob_id: str) -> Path:
         return self._root / blob_id[:2] / blob_id

@@ -1,4 +1,4 @@
-"""Work on the rows of a picture, strip by strip, shared by the processor's cores."""
+"""Work that the processor's cores share: the rows of a picture strip by strip, or a task beside another."""
 
 import os
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
-__all__ = ["in_strips"]
+__all__ = ["helpers", "in_strips"]
 
 Result = TypeVar("Result")
 
@@ -32,7 +32,7 @@ def in_strips(height: int, rows: int, work: Callable[[int, int], Result]) -> lis
         for start in untaken:
             results[start] = work(start, min(height, start + rows))
 
-    helping = [_helpers().submit(take) for _ in range(min(len(starts), _cores()) - 1)]
+    helping = [helpers().submit(take) for _ in range(min(len(starts), _cores()) - 1)]
     take()
     for each in helping:
         if not each.cancel():
@@ -45,5 +45,6 @@ def _cores() -> int:
 
 
 @cache
-def _helpers() -> ThreadPoolExecutor:
+def helpers() -> ThreadPoolExecutor:
+    """Threads for what takes some milliseconds and lets other threads go on; one for each further core."""
     return ThreadPoolExecutor(max(1, _cores() - 1), "strips")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,10 @@ def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
     assert str(services.options.folders.outputs) not in failed.error
     assert not list(services.options.folders.outputs.rglob("*.tmp"))
 
+        unsaved = REQUEST.model_copy(update={"save_images": False})
+        answered = services.jobs.wait(services.jobs.submit(unsaved, "ann", lasting="nothing"), 120)
+        assert answered.error_kind == "StorageError"
+
     view = made(services)
     assert view.state is JobState.DONE
     assert Path(view.images[0].path).read_bytes().startswith(b"\x89PNG")
@@ -54,3 +59,24 @@ def test_only_the_pictures_of_a_request_that_keeps_something_wait_for_the_disk(
     assert Path(answered.images[0].path).read_bytes().startswith(b"\x89PNG")
     for request in (REQUEST, unsaved.model_copy(update={"seed": 6})):
         assert jobs.wait(jobs.submit(request, "ann", lasting="pictures"), 120).error_kind == "StorageError"
+
+
+def test_a_picture_that_is_stored_beside_other_work_is_shown_once_it_can_be_read(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, begun, may_write = files._temporary, threading.Event(), threading.Event()
+
+    def slow(path: Path, content: bytes, *, durable: bool = True) -> Path:
+        begun.set()
+        assert may_write.wait(60)
+        return write(path, content, durable=durable)
+
+    monkeypatch.setattr(files, "_temporary", slow)
+    two = REQUEST.model_copy(update={"save_images": False, "n_iter": 2, "seed": 7})
+    job = services.jobs.submit(two, "ann", lasting="nothing")
+    assert begun.wait(60)
+    assert services.jobs.view(job).images == ()
+    may_write.set()
+    view = services.jobs.wait(job, 120)
+    assert view.state is JobState.DONE
+    assert [Path(image.path).read_bytes()[:4] for image in view.images] == [b"\x89PNG"] * 2
