@@ -28,6 +28,9 @@ def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
     with monkeypatch.context() as patch:
         patch.setattr(files, "_temporary", full)
         failed = made(services)
+        unsaved = REQUEST.model_copy(update={"save_images": False})
+        answered = services.jobs.wait(services.jobs.submit(unsaved, "ann", lasting="nothing"), 120)
+        assert answered.error_kind == "StorageError"
     assert failed.state is JobState.FAILED
     assert failed.error_kind == "StorageError"
     assert failed.error is not None
@@ -35,10 +38,6 @@ def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
     assert failed.error.count(". ") == 1  # what happened, and what to do
     assert str(services.options.folders.outputs) not in failed.error
     assert not list(services.options.folders.outputs.rglob("*.tmp"))
-
-        unsaved = REQUEST.model_copy(update={"save_images": False})
-        answered = services.jobs.wait(services.jobs.submit(unsaved, "ann", lasting="nothing"), 120)
-        assert answered.error_kind == "StorageError"
 
     view = made(services)
     assert view.state is JobState.DONE
