@@ -99,13 +99,15 @@ def _converted(decoded: Tensor) -> _Converted:
 
     def convert(start: int, end: int) -> tuple[float, float]:
         strip = values[:, start:end]
+        least, greatest = strip.min(), strip.max()
         levels = strip + np.float32(1.0)
-        np.fmax(levels, np.float32(0.0), out=levels)  # the number of the two where one is NaN
-        np.minimum(levels, np.float32(2.0), out=levels)
+        if np.isnan(least):
+            np.fmax(levels, np.float32(0.0), out=levels)  # the number of the two where one is NaN
+        np.clip(levels, np.float32(0.0), np.float32(2.0), out=levels)
         levels *= np.float32(127.5)  # halving is exact: the same bits as a half, times 255
         for channel, plane in enumerate(levels.astype(np.uint8)):
             pixels[start:end, :, channel] = plane
-        return strip.min(), strip.max()
+        return least, greatest
 
     darkest, brightest = zip(*in_strips(height, max(1, _STRIP // width), convert), strict=True)
     return _Converted(pixels, float(np.min(darkest)), float(np.max(brightest)))
