@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from modules.adapters.network_catalog import NetworkCatalog
@@ -78,6 +79,7 @@ def create_services(options: LaunchOptions) -> Services:
         attention=options.attention,
         check_values=options.check_values,
         residency=options.residency,
+        graphs=options.cuda_graphs,
     )
     settings = SettingsStore(folders.data / "config.json")
     catalog = ModelCatalog(folders, hashing=options.hashing, vae_path=options.vae_path)
@@ -117,7 +119,8 @@ def create_services(options: LaunchOptions) -> Services:
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), StepPreviews(models, previewer))
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
     plugins = PluginManager(folders.extensions, lambda: settings.current)
-    training = _training(TrainingRoom(folders, catalog, embeddings, runtime), jobs, models, networks)
+    room_to_train = TrainingRoom(folders, catalog, embeddings, replace(runtime, graphs=False))
+    training = _training(room_to_train, jobs, models, networks)
     runner = Runner(
         jobs,
         engine,

@@ -133,6 +133,9 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--attention", choices=("auto", "sdpa", "xformers", "sliced"), default="auto")
     group.add_argument(
+        "--no-cuda-graphs", action="store_true", help="do not record what the U-Net does on a GPU"
+    )
+    group.add_argument(
         "--disable-nan-check", action="store_true", help="keep pictures that hold NaN or are all black"
     )
     group.add_argument(
@@ -166,6 +169,7 @@ def model_options(arguments: argparse.Namespace) -> LaunchOptions:
         precision=arguments.precision,
         residency=arguments.residency,
         attention=arguments.attention,
+        cuda_graphs=not arguments.no_cuda_graphs,
         check_values=not arguments.disable_nan_check,
         step_cache=arguments.step_cache,
         checkpoint=arguments.ckpt,

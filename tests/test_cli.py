@@ -20,6 +20,11 @@ def test_the_last_word_about_small_cards_counts() -> None:
     assert options("--medvram", "--lowvram").residency == "layers"
 
 
+def test_cuda_graphs_are_used_unless_they_are_refused() -> None:
+    assert options().cuda_graphs
+    assert not options("--no-cuda-graphs").cuda_graphs
+
+
 def test_the_flags_of_a1111_are_understood() -> None:
     flagged = options("--api", "--api-log", "--disable-nan-check")
     assert (flagged.api, flagged.api_log, flagged.check_values) == (True, True, False)

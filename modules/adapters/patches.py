@@ -122,6 +122,7 @@ def apply_patches(model: LoadedModel, patches: tuple[Patch, ...]) -> tuple[str, 
     current = _in_force(model)
     if current.patches == patches:
         return tuple(current.comments)
+    model.execution.forget_recordings()
     model.send_home()  # changed and original weights lie at the same place
     current.undo()
     state = _InForce()

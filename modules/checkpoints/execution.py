@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -22,8 +23,10 @@ from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL
 from modules.runtime.attention import use_attention
 from modules.runtime.device import Runtime
+from modules.runtime.graphs import Graphs
 from modules.runtime.memory import climb_down
 from modules.runtime.residence import Residence
+from modules.runtime.transfer import Transfer
 
 __all__ = ["PROMPT_IS_LOST", "Execution", "Place", "Rung", "UNetInput", "in_float32", "is_finite"]
 
@@ -118,6 +121,12 @@ class Execution:
     """Runs networks and remembers what their shapes needed. Used by the engine's thread only."""
 
     _carried: dict[Hashable, Rung] = field(default_factory=dict)
+    _graphs: Graphs = field(default_factory=Graphs)
+    _transfer: Transfer = field(default_factory=Transfer)
+
+    def forget_recordings(self) -> None:
+        """Let go of recorded calls, and of the weights they compute with, before the weights change."""
+        self._graphs.clear()
 
     def predict(self, unet: nn.Module, asked: UNetInput, place: Place) -> Tensor:
         """Run the U-Net; returns its prediction on the CPU, (B, C, h, w) float32.
@@ -130,9 +139,10 @@ class Execution:
         if place.runtime.check_values and not is_finite(out):
             if place.runtime.dtype is not torch.float32 and is_finite(asked.x) and is_finite(asked.context):
                 bad = ~torch.isfinite(out).flatten(1).all(dim=1)
-                wide = replace(place, runtime=replace(place.runtime, dtype=torch.float32))
+                wide = replace(place, runtime=replace(place.runtime, dtype=torch.float32, graphs=False))
                 if asked.deep is not None:
                     asked.deep.clear()  # it may be what overflowed
+                self.forget_recordings()
                 with in_float32(unet):
                     out[bad] = self._predict(unet, replace(asked.rows(bad), deep=None), wide)
             if not is_finite(out):
@@ -184,15 +194,35 @@ class Execution:
     def _predict(self, unet: nn.Module, asked: UNetInput, place: Place) -> Tensor:
         def predict(rung: Rung) -> Tensor:
             with place.on(rung):
+                if rung.rows >= len(asked) and asked.deep is None:
+                    return self._run_unet(unet, asked, rung, place.runtime)
                 starts = range(0, len(asked), rung.rows)
                 parts = [asked.rows(slice(start, start + rung.rows)) for start in starts]
-                out = torch.cat([_run_unet(unet, part, place.runtime) for part in parts])
+                out = torch.cat([self._run_unet(unet, part, rung, place.runtime) for part in parts])
             if asked.deep is not None:
                 asked.deep.fill([part.deep for part in parts if part.deep is not None])
             return out
 
         first = place.first_rung(len(asked))
         return self._carry(("unet", *asked.shape, place.runtime.dtype), first, predict, place)
+
+    def _run_unet(self, unet: nn.Module, asked: UNetInput, rung: Rung, runtime: Runtime) -> Tensor:
+        device, dtype, transfer = runtime.device, runtime.dtype, self._transfer
+        vector = None if asked.vector is None else transfer.keep("vector", asked.vector, device, dtype)
+        inputs = (
+            _laid_out(transfer.send(asked.x, device, dtype), runtime),
+            transfer.send(asked.timesteps, device, asked.timesteps.dtype),
+            transfer.keep("context", asked.context, device, dtype),
+            vector,
+        )
+        call = partial(unet, token_merging=asked.token_merging, deep=asked.deep)
+        stays = runtime.residency == "all" and not rung.alone and not rung.layers
+        if runtime.graphs and stays and asked.deep is None:  # what it holds changes from call to call
+            way = (asked.token_merging, runtime.attention, rung.sliced)
+            out = self._graphs.run(unet, call, inputs, way)
+        else:
+            out = call(*inputs)
+        return out.to("cpu", torch.float32)
 
     def _carry(
         self, what: tuple[Hashable, ...], first: Rung, attempt: Callable[[Rung], Result], place: Place
@@ -202,7 +232,16 @@ class Execution:
         device = place.runtime.device
         lower = _lower_unet if what[0] == "unet" else _lower_vae
         moves = place.residence.moves
-        result, rung = climb_down(start, attempt, lambda rung: lower(rung, moves=moves), device)
+
+        def within(rung: Rung) -> Result:
+            if rung.alone:  # what is set aside must really leave the device
+                self.forget_recordings()
+            return attempt(rung)
+
+        def more_modest(rung: Rung) -> Rung | None:
+            return rung if self._graphs.shrink() else lower(rung, moves=moves)
+
+        result, rung = climb_down(start, within, more_modest, device)
         if rung != start:
             self._carried[what] = rung
         return result
@@ -233,19 +272,6 @@ def _lower_vae(rung: Rung, *, moves: bool) -> Rung | None:
         return replace(rung, alone=True)
     smaller = [tile for tile in TILES if tile < (rung.tile or TILES[0] + 1)]
     return replace(rung, tile=smaller[0]) if smaller else None
-
-
-def _run_unet(unet: nn.Module, asked: UNetInput, runtime: Runtime) -> Tensor:
-    device, dtype = runtime.device, runtime.dtype
-    out: Tensor = unet(
-        _laid_out(asked.x.to(device, dtype), runtime),
-        asked.timesteps.to(device),
-        asked.context.to(device, dtype),
-        None if asked.vector is None else asked.vector.to(device, dtype),
-        token_merging=asked.token_merging,
-        deep=asked.deep,
-    )
-    return out.to("cpu", torch.float32)
 
 
 def _laid_out(x: Tensor, runtime: Runtime) -> Tensor:

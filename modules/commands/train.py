@@ -149,7 +149,7 @@ def _open(recipe: FineTuneRecipe, arguments: argparse.Namespace, options: Launch
         options.folders,
         catalog,
         EmbeddingCatalog((options.folders.embeddings,), catalog.store),
-        choose_runtime(options.device, options.precision, attention=options.attention),
+        choose_runtime(options.device, options.precision, attention=options.attention, graphs=False),
     )
     return room.open(recipe, arguments.folder or options.folders.data / "training" / recipe.name)
 

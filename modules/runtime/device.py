@@ -55,6 +55,7 @@ class Runtime:
             in, eight bits, or eight bits with the rounded values beside them for adapters to start from.
         residency: what lies on the device: all networks of a model; the one that computes, while the others
             wait in main memory; of the U-Net only the layer that computes and the next one.
+        graphs: record the U-Net's calls and replay them; see :class:`modules.runtime.graphs.Graphs`.
     """
 
     device: torch.device
@@ -67,6 +68,7 @@ class Runtime:
     prepacked: bool = False
     weights: WeightStorage = "as computed"
     residency: Residency = "all"
+    graphs: bool = False
 
     @property
     def home(self) -> torch.device:
@@ -82,6 +84,7 @@ def choose_runtime(
     batch_invariant: bool = False,
     check_values: bool = True,
     residency: Residency = "all",
+    graphs: bool = True,
 ) -> Runtime:
     """Pick device and number formats.
 
@@ -94,6 +97,7 @@ def choose_runtime(
         batch_invariant: see :class:`Runtime`.
         check_values: see :class:`Runtime`.
         residency: see :class:`Runtime`; without effect where the device has no memory of its own.
+        graphs: whether to record calls where the device can, which is on NVIDIA's and AMD's.
 
     Raises:
         RequestError: the device does not exist here, or xformers is asked for and not installed.
@@ -119,6 +123,7 @@ def choose_runtime(
         channels_last=chosen.type == "cpu" and half,
         prepacked=chosen.type == "cpu" and half,
         residency="all" if chosen.type in {"cpu", "mps"} else residency,
+        graphs=graphs and chosen.type == "cuda",
     )
 
 

@@ -57,6 +57,7 @@ class LaunchOptions:
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
         precision: "auto", "full" (fp32 everywhere) or "half".
         residency: what of a model lies on a device with a memory of its own; see ``Runtime``.
+        cuda_graphs: record what the U-Net does on a GPU, and replay it.
         check_values: look for NaN and all-black pictures, and make them again in higher precision.
         step_cache: MiB of memory for steps that later pictures may share; 0 makes every step anew.
         checkpoint: checkpoint to load at start, by any of its names; None is the setting's.
@@ -78,6 +79,7 @@ class LaunchOptions:
     precision: Literal["auto", "full", "half"] = "auto"
     residency: Literal["all", "turns for SDXL", "turns", "layers"] = "all"
     attention: Literal["auto", "sdpa", "sliced", "xformers"] = "auto"
+    cuda_graphs: bool = True
     check_values: bool = True
     step_cache: int = 256
     checkpoint: str | None = None

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from modules.checkpoints.execution import Rung
+from modules.checkpoints.execution import Execution, Rung, in_float32
 from modules.checkpoints.model import LoadedModel
 from modules.exceptions import DeviceMemoryError, NumericalError
+from modules.runtime.graphs import Graphs
 from tests.adapters.tiny_models import tiny_sd1
+from tests.runtime.recorders import RerunRecorder
 
 ALLOCATOR = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 68719476736 bytes."
 
@@ -148,3 +150,63 @@ def test_the_check_can_be_turned_off(model: LoadedModel) -> None:
     unchecked = replace(model, runtime=replace(model.runtime, check_values=False))
     x, timesteps, context = unet_input(1)
     assert unchecked.predict(x * torch.nan, timesteps, context).isnan().all()
+
+
+@pytest.fixture
+def recorder() -> RerunRecorder:
+    return RerunRecorder()
+
+
+@pytest.fixture
+def recorded(model: LoadedModel, recorder: RerunRecorder) -> LoadedModel:
+    execution = Execution(_graphs=Graphs(recorder))
+    return replace(model, runtime=replace(model.runtime, graphs=True), execution=execution)
+
+
+def test_recorded_calls_give_the_same(
+    model: LoadedModel, recorded: LoadedModel, recorder: RerunRecorder
+) -> None:
+    for rows in (2, 4, 2, 4, 2):
+        asked = unet_input(rows)
+        assert torch.equal(recorded.predict(*asked), model.predict(*asked))
+    asked = unet_input(4)
+    for _ in range(2):
+        merged = recorded.predict(*asked, token_merging=0.5)
+        assert torch.equal(merged, model.predict(*asked, token_merging=0.5))
+    assert len(recorder.made) == 3
+
+
+def test_recordings_are_given_up_before_anything_is_done_more_modestly(
+    recorded: LoadedModel, recorder: RerunRecorder
+) -> None:
+    recorded.predict(*unet_input(2))
+    recorded.predict(*unet_input(2))
+    z = torch.randn(1, 4, 8, 8)
+    attempts: list[int] = []
+
+    def first_only(x: Tensor) -> bool:
+        attempts.append(len(x))
+        return len(attempts) == 1
+
+    with failing(recorded.vae.decoder.up[0], first_only):
+        recorded.decode(z)
+    assert len(attempts) == 2
+    assert recorded.execution._carried == {}
+    recorded.predict(*unet_input(2))
+    assert recorder.made[0].replays == 1  # it has to be recorded anew
+
+
+def test_a_network_that_overflowed_is_recorded_with_its_own_weights(
+    recorded: LoadedModel, model: LoadedModel, recorder: RerunRecorder
+) -> None:
+    recorded.unet.to(torch.bfloat16)
+    half = replace(recorded, runtime=replace(recorded.runtime, dtype=torch.bfloat16))
+    plain = replace(half, runtime=replace(half.runtime, graphs=False))
+    asked = unet_input(2)
+    half.predict(*asked)
+    half.predict(*asked)
+    with in_float32(recorded.unet):
+        pass  # the weights come back to other addresses
+    recorder.made[0].call = pytest.fail
+    for _ in range(3):
+        assert torch.equal(half.predict(*asked), plain.predict(*asked))
