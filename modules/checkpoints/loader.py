@@ -283,7 +283,7 @@ def _said_schedule(hints: ArchitectureHints) -> NoiseSchedule:
 def _probed_prediction(unet: UNet, runtime: Runtime, residence: Residence) -> Prediction:
     """Ask the network: given noise at the last timestep, a v network's answer lies far below its input."""
     x = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=runtime.device, dtype=runtime.dtype)
-    layers = tuple(unet.layers_in_order()) if runtime.residency == "layers" else ()
+    layers = tuple(unet.layers_in_order()) if runtime.residency != "all" else ()
     context = torch.full((1, 2, unet.config.context_dim), 0.5, device=runtime.device, dtype=runtime.dtype)
     with torch.no_grad(), residence.lend(unet, layers=layers):
         out = unet(x, torch.tensor([float(_PROBE_TIMESTEP)], device=runtime.device), context)

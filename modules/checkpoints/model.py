@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from modules.checkpoints.execution import Execution, Place, UNetInput
 from modules.diffusion.schedule import NoiseSchedule
-from modules.exceptions import RequestError
+from modules.exceptions import DeviceMemoryError, RequestError
 from modules.families.family import Family, Prediction, PreviewMatrix
 from modules.networks.deep_features import DeepFeatures
 from modules.networks.depth import DepthEstimator, depth_input
@@ -21,6 +21,7 @@ from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL, VaeConfig
 from modules.runtime.attention import use_attention
 from modules.runtime.device import Runtime
+from modules.runtime.memory import is_out_of_memory
 from modules.runtime.residence import Residence
 
 if TYPE_CHECKING:
@@ -181,13 +182,24 @@ class LoadedModel:
 
     @contextmanager
     def lent(self, network: object) -> Iterator[None]:
-        """Let one of the model's networks compute on the device within the block."""
+        """Let one of the model's networks compute on the device within the block.
+
+        Raises:
+            DeviceMemoryError: the device is full.
+        """
         if not isinstance(network, nn.Module):
             yield
             return
         alone = self.runtime.residency != "all"
-        with self.residence.lend(network, self._others(network), alone=alone):
-            yield
+        try:
+            with self.residence.lend(network, self._others(network), alone=alone):
+                yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceMemoryError(
+                f"{self.runtime.device} has too little free memory; close other programs that use it"
+            ) from error
 
     def send_home(self) -> None:
         """Let all weights lie in main memory, where the device is not to hold all of them."""

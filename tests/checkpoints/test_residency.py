@@ -191,6 +191,25 @@ def test_a_unet_that_does_not_fit_is_brought_layer_by_layer_without_being_told_t
     assert torch.allclose(predict(model), whole, atol=1e-5)
 
 
+def test_a_text_encoder_that_finds_no_room_is_an_error_that_says_so(
+    files: dict[str, Path], carrier: CountingCarrier
+) -> None:
+    model = load(files["sd1"], "turns")
+    whole, carrier.capacity = story(model), 1000
+    model.residence.send_home(networks(model))
+    with pytest.raises(DeviceMemoryError, match="too little free memory"):
+        story(model)
+    carrier.capacity = 2**40
+    assert same(story(model), whole)
+
+
+def test_what_a_file_predicts_is_found_out_layer_by_layer(tmp_path: Path, carrier: CountingCarrier) -> None:
+    path = write(tmp_path / "sd2.safetensors", state_dict("sd2"))
+    model = load(path, "turns")
+    assert model.prediction == load(path).prediction
+    assert 0 < carrier.largest <= budget(model.unet)
+
+
 def test_a_checkpoint_that_the_device_cannot_hold_at_once_is_loaded_to_take_turns(
     files: dict[str, Path],
     carrier: CountingCarrier,
