@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from modules.checkpoints.depth import load_depth
+from modules.checkpoints.execution import Execution
 from modules.checkpoints.files import CheckpointFile, VaeFile
 from modules.checkpoints.filling import fill_network, keep_exact_weights
 from modules.checkpoints.model import LoadedModel
@@ -136,7 +137,9 @@ def _load(files: _Files, runtime: Runtime) -> LoadedModel:
             f"{detected.unet.out_channels}; choose another VAE",
         )
     at_home = () if runtime.residency == "all" else (unet, *texts, autoencoder, *((depth,) if depth else ()))
-    residence = Residence(carrier_for(runtime.device), at_home)
+    execution = Execution()
+    carrier = carrier_for(runtime.device)
+    residence = Residence(carrier, at_home, before_leaving=execution.forget_recordings)
     prediction = detected.prediction or _probed_prediction(unet, runtime, residence)
     return LoadedModel(
         file=files.checkpoint,
@@ -149,6 +152,7 @@ def _load(files: _Files, runtime: Runtime) -> LoadedModel:
         runtime=runtime,
         vae_file=vae,
         depth=depth,
+        execution=execution,
         residence=residence,
     )
 

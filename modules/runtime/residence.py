@@ -114,11 +114,19 @@ class Residence:
     Args:
         carrier: moves them; without one they lie in main memory and compute there.
         at_home: networks that are not on the device yet; all others are.
+        before_leaving: told before networks leave the device, so that nobody holds their weights there.
     """
 
-    def __init__(self, carrier: Carrier | None = None, at_home: Sequence[nn.Module] = ()) -> None:
+    def __init__(
+        self,
+        carrier: Carrier | None = None,
+        at_home: Sequence[nn.Module] = (),
+        *,
+        before_leaving: Callable[[], None] = lambda: None,
+    ) -> None:
         self._carrier = Carrier(torch.device("cpu")) if carrier is None else carrier
         self._at_home: WeakSet[nn.Module] = WeakSet(at_home)
+        self._before_leaving = before_leaving
 
     @property
     def moves(self) -> bool:
@@ -158,6 +166,8 @@ class Residence:
         if not self.moves:
             return
         leaving = [network for network in networks if network not in self._at_home]
+        if leaving:
+            self._before_leaving()
         for network in leaving:
             _change(network, self._carrier.home)
             self._at_home.add(network)

@@ -109,6 +109,16 @@ def test_networks_take_turns_and_the_last_one_stays() -> None:
     assert carrier.largest == max(size(first), size(second))
 
 
+def test_it_is_said_before_networks_leave() -> None:
+    first, second, carrier = network(8, 8), network(8, 4), CountingCarrier()
+    held: list[int] = []
+    residence = Residence(carrier, [first, second], before_leaving=lambda: held.append(carrier.held))
+    with residence.lend(first, [second], alone=True):
+        assert held == []  # nobody has to leave
+    with residence.lend(second, [first], alone=True):
+        assert held == [size(first)]
+
+
 def test_the_others_leave_where_a_network_finds_no_room() -> None:
     first, second = network(8, 8), network(8, 8)
     carrier = CountingCarrier(capacity=size(first) + 10)
