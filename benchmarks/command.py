@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.contestant import CONTESTANTS, Entry
+from benchmarks.contestant import CONTESTANTS, GPU_CONTESTANTS, Entry
 from benchmarks.kinds import KINDS, write_checkpoint
-from benchmarks.parts import PARTS, Bench
+from benchmarks.parts import GPU_PARTS, PARTS, Bench
 from benchmarks.report import Report, put_into_page
 from benchmarks.results import as_json, this_machine
+from modules.exceptions import RequestError
+from modules.runtime.device import choose_runtime
 
 __all__ = ["main"]
 
@@ -28,13 +30,21 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    entries = _entries(arguments.contestants, arguments.adapter)
-    wanted = arguments.only.split(",") if arguments.only else list(PARTS)
-    unknown = set(wanted) - set(PARTS)
+    on_gpu = arguments.device == "cuda"
+    parts = GPU_PARTS if on_gpu else PARTS
+    wanted = arguments.only.split(",") if arguments.only else list(parts)
+    unknown = set(wanted) - set(parts)
     if unknown:
-        log.error("there is no part %s; there are %s", ", ".join(sorted(unknown)), ", ".join(PARTS))
+        log.error("there is no part %s; there are %s", ", ".join(sorted(unknown)), ", ".join(parts))
         return 2
-    machine = this_machine()
+    try:
+        choose_runtime(arguments.device, "full")
+    except RequestError as error:
+        log.error("%s", error)
+        return 2
+    known = GPU_CONTESTANTS if on_gpu else CONTESTANTS
+    entries = _entries(known, arguments.contestants, arguments.adapter)
+    machine = this_machine(arguments.device)
     checkpoint, tiny = (arguments.cache / f"{name}.safetensors" for name in (arguments.kind, "tiny"))
     for name, path in ((arguments.kind, checkpoint), ("tiny", tiny)):
         write_checkpoint(KINDS[name], path)
@@ -47,22 +57,23 @@ def main(argv: Sequence[str]) -> int:
             tiny,
             stack,
             lambda text: log.info("%s", text),
+            arguments.device,
         )
-        for name in (part for part in PARTS if part in wanted):
-            PARTS[name](bench)
+        for name in (part for part in parts if part in wanted):
+            parts[name](bench)
     markdown = Report(machine, KINDS[arguments.kind], entries, bench.results).markdown()
     sys.stdout.write(markdown + "\n")
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     document = as_json(machine, arguments.kind, bench.results)
     arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if arguments.write:
-        put_into_page(arguments.page, markdown)
+        put_into_page(arguments.page, markdown, f"gpu-{arguments.kind}" if on_gpu else "measured")
     return 0
 
 
-def _entries(names: str, adapter: str) -> Mapping[str, Entry]:
+def _entries(known: Mapping[str, Entry], names: str, adapter: str) -> Mapping[str, Entry]:
     """The contestants that were asked for, and the one of the adapter."""
-    entries = {name: CONTESTANTS[name] for name in names.split(",") if name}
+    entries = {name: known[name] for name in names.split(",") if name} if names else dict(known)
     if adapter:
         label, _, factory = adapter.partition("=")
         entries[label] = Entry(label, factory)
@@ -74,8 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks", description="Compare speed and memory with diffusers, in one run."
     )
     parser.add_argument("--only", default="", help=f"parts, by commas: {', '.join(PARTS)}")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what is measured")
     parser.add_argument(
-        "--contestants", default=",".join(CONTESTANTS), help=f"by commas: {', '.join(CONTESTANTS)}"
+        "--contestants",
+        default="",
+        help=f"by commas: {', '.join(CONTESTANTS)}; on a GPU: {', '.join(GPU_CONTESTANTS)}",
     )
     parser.add_argument(
         "--adapter",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.kinds import Kind, Work
 
-__all__ = ["CONTESTANTS", "REFERENCE", "Contestant", "Entry"]
+__all__ = ["CONTESTANTS", "GPU_CONTESTANTS", "REFERENCE", "Contestant", "Entry"]
 
 
 class Contestant(Protocol):
@@ -36,7 +36,7 @@ class Contestant(Protocol):
         ...
 
     def memory(self) -> int:
-        """Most bytes the process has held."""
+        """Most bytes the process has held, on the GPU where it computes there."""
         ...
 
 
@@ -66,4 +66,22 @@ CONTESTANTS: Mapping[str, Entry] = {
         "this program, --precision full", "benchmarks.ours:Ours", {"precision": "full"}, _PATIENT
     ),
     "ours": Entry("this program", "benchmarks.ours:Ours", {"precision": "auto"}, _PATIENT),
+}
+_GPU = {"device": "cuda"}
+GPU_CONTESTANTS: Mapping[str, Entry] = {
+    "diffusers": Entry(
+        "diffusers, its default (fp16)", "benchmarks.theirs:Theirs", {"precision": "float16", **_GPU}
+    ),
+    "diffusers-best": Entry(
+        "diffusers, compiled (fp16, channels-last, max-autotune)",
+        "benchmarks.theirs:Theirs",
+        {"precision": "float16", "compiled": "max-autotune", **_GPU},
+    ),
+    "ours-plain": Entry(
+        "this program, --no-cuda-graphs",
+        "benchmarks.ours:Ours",
+        {"precision": "auto", "graphs": "no", **_GPU},
+        _PATIENT,
+    ),
+    "ours": Entry("this program", "benchmarks.ours:Ours", {"precision": "auto", **_GPU}, _PATIENT),
 }

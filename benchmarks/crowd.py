@@ -19,11 +19,11 @@ __all__ = ["USERS", "Crowd", "open_services"]
 USERS = tuple(Principal(name, "artist") for name in ("ann", "bob", "cleo", "dan"))
 
 
-def open_services(folder: Path, checkpoint: Path) -> Services:
+def open_services(folder: Path, checkpoint: Path, device: str = "cpu") -> Services:
     """The whole program but its server, in a folder of its own, with one checkpoint, at work."""
     folders = replace(Folders.below(folder), extra_checkpoints=(checkpoint.parent,))
     options = LaunchOptions(
-        folders=folders, api=True, device="cpu", checkpoint=checkpoint.name, hashing=False
+        folders=folders, api=True, device=device, checkpoint=checkpoint.name, hashing=False
     )
     services = create_services(options)
     services.runner.start()
@@ -33,13 +33,14 @@ def open_services(folder: Path, checkpoint: Path) -> Services:
 class Crowd:
     """Queue, engine and networks as in real life, for four users."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
         self._folder = tempfile.TemporaryDirectory(prefix="studio-")
         self._seed = 0
 
     def load(self, checkpoint: Path, kind: Kind) -> None:
         """Start the program and let it make a small picture."""
-        self._services = open_services(Path(self._folder.name), checkpoint)
+        self._services = open_services(Path(self._folder.name), checkpoint, self._device)
         self._wait([self._submit(USERS[0], kind.sides[-1], 1)])
 
     def together(self, side: int, steps: int) -> None:

@@ -28,6 +28,7 @@ class Kind:
     Attributes:
         texts: each text encoder's shape, by what its parameters' names begin with.
         sides: picture sides, the largest first.
+        steps: of a whole picture on a GPU.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Kind:
     vae: VaeConfig
     texts: Mapping[str, ClipTextConfig | OpenClipTextConfig]
     sides: tuple[int, ...]
+    steps: int = 50
 
 
 _CLIP = "cond_stage_model.transformer."
@@ -57,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
             "conditioner.embedders.1.model.": OpenClipTextConfig(),
         },
         (1024,),
+        steps=30,
     ),
     "tiny": Kind(
         "tiny",
@@ -64,6 +67,7 @@ KINDS: Mapping[str, Kind] = {
         VaeConfig(channels=32),
         {_CLIP: ClipTextConfig(width=64, layers=2, heads=1, mlp_width=128)},
         (128, 64),
+        steps=3,
     ),
 }
 

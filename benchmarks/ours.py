@@ -1,12 +1,13 @@
 """This program as a contestant: the very functions that the server's engine calls."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from benchmarks.kinds import Kind, Work
-from benchmarks.memory import peak_memory
+from benchmarks.memory import peak_on
 from modules.adapters.textual_inversion import Embedding
 from modules.checkpoints.files import CheckpointFile, ModelStore
 from modules.checkpoints.loader import load_model
@@ -37,11 +38,19 @@ class _NoEmbeddings:
 
 
 class Ours:
-    """The networks as the program runs them on this machine."""
+    """The networks as the program runs them on this machine.
 
-    def __init__(self, precision: Precision = "auto") -> None:
+    Args:
+        precision: as the program's flag.
+        device: where they run.
+        graphs: whether calls on a GPU are recorded.
+    """
+
+    def __init__(
+        self, precision: Precision = "auto", device: str = "cpu", graphs: Literal["yes", "no"] = "yes"
+    ) -> None:
         configure_process()
-        self._runtime = choose_runtime("auto", precision)
+        self._runtime = choose_runtime(device, precision, graphs=graphs == "yes")
         self._model: LoadedModel | None = None
         self._cache = ConditioningCache()
         self._texts = 0
@@ -95,7 +104,7 @@ class Ours:
 
     def memory(self) -> int:
         """See :class:`~benchmarks.contestant.Contestant`."""
-        return peak_memory()
+        return peak_on(self._runtime.device)
 
     @property
     def _loaded(self) -> LoadedModel:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,14 @@ from benchmarks.page_start import page_start
 from benchmarks.results import Result
 from benchmarks.workers import Worker, start_worker
 
-__all__ = ["PARTS", "Bench"]
+__all__ = ["GPU_PARTS", "PARTS", "Bench"]
 
 _PATIENT = CONTESTANTS["ours"].environment
 STUDIO = Entry("studio", "benchmarks.studio:Studio", environment=_PATIENT)
 CROWD = Entry("crowd", "benchmarks.crowd:Crowd", environment=_PATIENT)
 _PICTURE_STEPS = 4
 _USERS_STEPS = 2
+_GPU_USERS_STEPS = 20
 _COSTS: tuple[tuple[str, str, tuple[object, ...]], ...] = (
     ("step", "step", ()),
     ("request", "request", ("photograph", False)),
@@ -39,6 +40,7 @@ class Bench:
         rounds: how often each is measured, after one call to warm up.
         checkpoint: the random checkpoint; tiny: a small one, for what does not depend on the networks.
         say: told what is being done.
+        device: "cpu" or "cuda".
     """
 
     entries: Mapping[str, Entry]
@@ -48,6 +50,7 @@ class Bench:
     tiny: Path
     stack: ExitStack
     say: Callable[[str], None] = lambda _text: None
+    device: str = "cpu"
     results: list[Result] = field(default_factory=list)
     _workers: dict[str, Worker] = field(default_factory=dict)
 
@@ -55,6 +58,10 @@ class Bench:
     def kind(self) -> Kind:
         """The shapes of the compared model."""
         return KINDS[self.kind_name]
+
+    def on_device(self, entry: Entry) -> Entry:
+        """The same on the device that is measured."""
+        return replace(entry, options={**entry.options, "device": self.device})
 
     def workers(self) -> Mapping[str, Worker]:
         """All contestants, loaded; how long the first loading takes is measured too."""
@@ -124,6 +131,11 @@ def _picture(bench: Bench) -> None:
     )
 
 
+def _whole_picture(bench: Bench) -> None:
+    side, steps = bench.kind.sides[0], bench.kind.steps
+    bench.compare(f"picture {side}, {steps} steps", "picture", side, steps)
+
+
 def _ceilings(bench: Bench) -> None:
     worker = list(bench.workers().values())[-1]
     bench.say("highest rates of products and convolutions")
@@ -145,7 +157,7 @@ def _memory(bench: Bench) -> None:
 def _overhead(bench: Bench) -> None:
     bench.say("the program without its networks")
     side = KINDS["sd15"].sides[0]
-    with start_worker(STUDIO, "tiny", bench.tiny) as studio:
+    with start_worker(bench.on_device(STUDIO), "tiny", bench.tiny) as studio:
         studio.call("load")
         for name, call, arguments in _COSTS:
             seconds = [studio.call(call, side, *arguments).value for _ in range(2 * bench.rounds + 1)]
@@ -154,14 +166,15 @@ def _overhead(bench: Bench) -> None:
 
 def _users(bench: Bench) -> None:
     bench.say("four users")
-    with start_worker(CROWD, bench.kind_name, bench.checkpoint) as crowd:
+    steps = _USERS_STEPS if bench.device == "cpu" else _GPU_USERS_STEPS
+    with start_worker(bench.on_device(CROWD), bench.kind_name, bench.checkpoint) as crowd:
         crowd.call("load")
         for side in bench.kind.sides:
             seconds: dict[str, list[float]] = {"in turn": [], "together": []}
             for turn in range(bench.rounds + 1):
                 bench.say(f"four users {side}: round {turn}" if turn else f"four users {side}: warming up")
                 for name, times in seconds.items():
-                    needed = crowd.call(name.replace(" ", "_"), side, _USERS_STEPS).seconds
+                    needed = crowd.call(name.replace(" ", "_"), side, steps).seconds
                     times.extend([needed] if turn else [])
             for name, times in seconds.items():
                 bench.results.append(Result(f"users {side}, {name}", "ours", tuple(times)))
@@ -185,3 +198,14 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
     "start": _start,
 }
 """What can be asked for with ``--only``, in this order."""
+
+GPU_PARTS: Mapping[str, Callable[[Bench], None]] = {
+    "unet": _steps,
+    "text": _text,
+    "decode": _decode,
+    "picture": _whole_picture,
+    "memory": _memory,
+    "overhead": _overhead,
+    "users": _users,
+}
+"""The same for a GPU."""

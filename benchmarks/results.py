@@ -49,10 +49,11 @@ class Machine:
     matrix_units: str
     load_before: float
     date: str
+    gpu: str = ""
 
 
-def this_machine() -> Machine:
-    """Look at the machine this runs on."""
+def this_machine(device: str = "cpu") -> Machine:
+    """Look at the machine this runs on, and at its GPU where that computes."""
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(
         processor=_processor(),
@@ -64,6 +65,7 @@ def this_machine() -> Machine:
         matrix_units=_matrix_units(),
         load_before=round(os.getloadavg()[0], 2),
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        gpu=torch.cuda.get_device_name(device) if device.startswith("cuda") else "",
     )
 
 

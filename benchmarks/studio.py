@@ -33,13 +33,14 @@ _ADDRESS = "http://127.0.0.1:7860"
 class Studio:
     """Queue, engine, API and files as in real life; U-Net and VAE answer at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
         self._folder = tempfile.TemporaryDirectory(prefix="studio-")
         self._seed = 0
 
     def load(self, checkpoint: Path, kind: Kind) -> None:
         """Open the studio, load the checkpoint and take its networks' work away."""
-        self._services = open_services(Path(self._folder.name), checkpoint)
+        self._services = open_services(Path(self._folder.name), checkpoint, self._device)
         self._kind = kind
         self._run(1, 64)
         model = self._services.models.loaded()[-1]
@@ -128,6 +129,7 @@ def _take_work_away(model: LoadedModel, picture: Callable[[int, int], Tensor]) -
     def decode(z: Tensor) -> Tensor:
         return picture(z.shape[-2] * model.latent_factor, z.shape[-1] * model.latent_factor)
 
+    model.execution.forget_recordings()
     vars(model.unet)["forward"] = predict
     vars(model.vae)["decode"] = decode
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.kinds import Kind, Work, make_work
-from benchmarks.memory import peak_memory
+from benchmarks.memory import peak_on
 from modules.families.detect import UNET_PREFIX, VAE_PREFIX
 from modules.families.diffusers_names import translate, unet_layout, unet_modules, vae_modules
 from modules.networks.clip_text import ClipTextConfig
@@ -19,6 +19,7 @@ from modules.networks.unet import UNetConfig
 __all__ = ["Theirs", "unet_options"]
 
 _GUIDANCE = 7.0
+_DTYPES = {"full": torch.float32, "half": torch.bfloat16, "float16": torch.float16}
 
 
 class Theirs:
@@ -26,16 +27,23 @@ class Theirs:
 
     Args:
         precision: "full" is its default; "half" its fastest configuration on a CPU with bfloat16:
-            that and channels-last weights. (Compiling gains 2 %, after more than a minute.)
+            that and channels-last weights. (Compiling gains 2 %, after more than a minute.) "float16" is
+            what its pipelines are loaded in on a GPU.
+        device: where it runs.
+        compiled: mode of ``torch.compile``, then with channels-last weights; "" is none.
     """
 
     _unet: Any
     _vae: Any
     _text: Any
 
-    def __init__(self, precision: Literal["full", "half"] = "full") -> None:
-        self._half = precision == "half"
-        self._dtype = torch.bfloat16 if self._half else torch.float32
+    def __init__(
+        self, precision: Literal["full", "half", "float16"] = "full", device: str = "cpu", compiled: str = ""
+    ) -> None:
+        self._channels_last = precision == "half" or bool(compiled)
+        self._dtype = _DTYPES[precision]
+        self._device = torch.device(device)
+        self._compiled = compiled
 
     def load(self, checkpoint: Path, kind: Kind) -> None:
         """See :class:`~benchmarks.contestant.Contestant`."""
@@ -49,17 +57,20 @@ class Theirs:
         self._vae = self._filled(vae, tensors, modules, VAE_PREFIX)
         prefix, config = next(iter(kind.texts.items()))
         self._text = self._text_model(config, tensors, prefix) if len(kind.texts) == 1 else None
+        if self._compiled:
+            self._unet = torch.compile(self._unet, mode=self._compiled)
+            self._vae.decode = torch.compile(self._vae.decode, mode=self._compiled)
 
     def unet(self, work: Work) -> Tensor:
         """See :class:`~benchmarks.contestant.Contestant`."""
         with torch.inference_mode():
-            return self._predict(work.x, work.timesteps, work.context, work.vector)
+            return self._predict(work.x, work.timesteps, work.context, work.vector).cpu()
 
     def decode(self, work: Work) -> Tensor:
         """See :class:`~benchmarks.contestant.Contestant`."""
         with torch.inference_mode():
-            decoded: Tensor = self._vae.decode(work.z.to(self._dtype)).sample.float()
-            return decoded
+            decoded: Tensor = self._vae.decode(work.z.to(self._device, self._dtype)).sample.float()
+            return decoded.cpu()
 
     def text(self, work: Work, *, again: bool) -> None:
         """See :class:`~benchmarks.contestant.Contestant`; the library encodes every time."""
@@ -73,34 +84,41 @@ class Theirs:
         work = make_work(kind, side)
         with torch.inference_mode():
             context = self._encoded(work)
-            scheduler.set_timesteps(steps)
-            x = work.x[:1] * scheduler.init_noise_sigma
+            scheduler.set_timesteps(steps, device=self._device)
+            x = work.x[:1].to(self._device) * scheduler.init_noise_sigma
             for timestep in scheduler.timesteps:
                 pair = scheduler.scale_model_input(torch.cat([x, x]), timestep)
                 cond, uncond = self._predict(pair, timestep.expand(2), context, None).chunk(2)
                 x = scheduler.step(uncond + _GUIDANCE * (cond - uncond), timestep, x).prev_sample
-            self._vae.decode((x / 0.18215).to(self._dtype))
+            self._vae.decode((x / 0.18215).to(self._dtype)).sample.float().cpu()
 
     def memory(self) -> int:
         """See :class:`~benchmarks.contestant.Contestant`."""
-        return peak_memory()
+        return peak_on(self._device)
 
     def _predict(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
         added = None
         if vector is not None:  # the last six numbers of 256 features each are sizes
             sizes = torch.tensor([[1024.0, 1024.0, 0.0, 0.0, 1024.0, 1024.0]]).expand(len(x), -1)
-            added = {"text_embeds": vector[:, :1280].to(self._dtype), "time_ids": sizes.to(self._dtype)}
+            added = {"text_embeds": self._sent(vector[:, :1280]), "time_ids": self._sent(sizes)}
         out = self._unet(
-            x.to(self._dtype), timesteps, context.to(self._dtype), added_cond_kwargs=added, return_dict=False
+            self._sent(x),
+            timesteps.to(self._device),
+            self._sent(context),
+            added_cond_kwargs=added,
+            return_dict=False,
         )
         answer: Tensor = out[0].float()
         return answer
+
+    def _sent(self, value: Tensor) -> Tensor:
+        return value.to(self._device, self._dtype)
 
     def _encoded(self, work: Work) -> Tensor:
         if self._text is None:
             raise ValueError("text is only compared for models with one encoder")
         with torch.inference_mode():
-            states: Tensor = self._text(work.ids).last_hidden_state
+            states: Tensor = self._text(work.ids.to(self._device)).last_hidden_state
         return states
 
     def _filled(
@@ -109,10 +127,10 @@ class Theirs:
         state = {}
         for name, parameter in network.state_dict().items():
             value = tensors[prefix + str(translate(name, modules))]
-            state[name] = value.to(self._dtype, copy=True).reshape(parameter.shape)
+            state[name] = value.to(self._device, self._dtype, copy=True).reshape(parameter.shape)
         network.load_state_dict(state, assign=True)
         network.requires_grad_(requires_grad=False).eval()
-        if self._half:
+        if self._channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
         return network
 
@@ -130,7 +148,7 @@ class Theirs:
             ours = name if name.startswith("text_model.") else f"text_model.{name}"
             state[name] = tensors.get(prefix + ours, value)
         model.load_state_dict(state)
-        model.to(self._dtype).requires_grad_(requires_grad=False).eval()
+        model.to(self._device, self._dtype).requires_grad_(requires_grad=False).eval()
         text: nn.Module = model
         return text
 

@@ -1,14 +1,16 @@
 """The command measures small networks from end to end."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.command import main
-from benchmarks.contestant import Entry
+from benchmarks.contestant import GPU_CONTESTANTS, Entry
 from benchmarks.kinds import KINDS, write_checkpoint
-from benchmarks.parts import CROWD
+from benchmarks.parts import CROWD, GPU_PARTS, Bench
 from benchmarks.workers import start_worker
 from tests.benchmarks.mimic import Mimic
 
@@ -56,6 +58,24 @@ def test_four_users_get_their_pictures(tmp_path: Path) -> None:
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     assert main(["--only", "unet,dreams", "--cache", str(tmp_path)]) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_gpu_nothing_is_measured_on_one(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert main(["--device", "cuda", "--kind", "tiny", "--cache", str(tmp_path)]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_contestants_of_a_gpu_run_where_they_are_told(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "tiny.safetensors"
+    write_checkpoint(KINDS["tiny"], checkpoint)
+    bench = Bench({}, "tiny", 1, checkpoint, checkpoint, ExitStack(), device="cpu")
+    bench.entries = {name: bench.on_device(GPU_CONTESTANTS[name]) for name in ("diffusers", "ours")}
+    with bench.stack:
+        GPU_PARTS["picture"](bench)
+    measured = [(result.part, result.contestant) for result in bench.results if result.part != "load"]
+    assert measured == [("picture 128, 3 steps", "diffusers"), ("picture 128, 3 steps", "ours")]
 
 
 def test_another_implementation_needs_only_a_class(tmp_path: Path) -> None:

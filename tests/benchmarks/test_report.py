@@ -1,11 +1,12 @@
 """Tables say what was measured, and nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.ceilings import decoder_work, unet_work
-from benchmarks.contestant import CONTESTANTS
+from benchmarks.contestant import CONTESTANTS, GPU_CONTESTANTS
 from benchmarks.kinds import KINDS, write_checkpoint
 from benchmarks.report import Report, put_into_page
 from benchmarks.results import Result, as_json, this_machine
@@ -93,3 +94,32 @@ def test_a_checkpoint_is_the_same_whenever_it_is_written(tmp_path: Path) -> None
     write_checkpoint(KINDS["tiny"], tmp_path / "a.safetensors")
     write_checkpoint(KINDS["tiny"], tmp_path / "b.safetensors")
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def gpu_report(kind: str, *results: Result) -> str:
+    machine = replace(this_machine(), gpu="NVIDIA H200")
+    return Report(machine, KINDS[kind], GPU_CONTESTANTS, results).markdown()
+
+
+def test_a_gpu_has_aims_of_its_own() -> None:
+    text = gpu_report(
+        "sd15",
+        Result("unet 512", "diffusers-best", (0.014,)),
+        Result("unet 512", "ours", (0.01,)),
+        Result("picture 512, 50 steps", "ours", (0.41, 0.39, 0.38)),
+        Result("overhead: step", "ours", (0.0004,)),
+        Result("users 512, in turn", "ours", (3.0,)),
+        Result("users 512, together", "ours", (2.0,)),
+    )
+    assert ": NVIDIA H200, " in text
+    assert "| unet 512: 1.3 times compiled diffusers | 1.40 | yes |" in text
+    assert "below 0.40 s | 390.0 ms | yes |" in text
+    assert "| engine: below 0.3 ms a step | 400 µs | no |" in text
+    assert "together 1.5 times as fast as one after another | 1.500 | yes |" in text
+    assert "3.0 times" not in text
+
+
+def test_aims_of_a_gpu_are_not_mentioned_where_none_was_measured() -> None:
+    results = (Result("picture 1024, 30 steps", "ours", (1.4,)), Result("overhead: step", "ours", (0.0001,)))
+    assert "below 1.50 s | 1.40 s | yes |" in gpu_report("sdxl", *results)
+    assert "| aim |" not in Report(this_machine(), KINDS["sdxl"], CONTESTANTS, results).markdown()
