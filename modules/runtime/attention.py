@@ -3,7 +3,7 @@
 Five ways give the same result: torch's fused kernel (``sdpa``), plain matrix products over blocks of
 query rows (``sliced``, for devices without a memory-saving fused kernel), the same over blocks that fit
 into a CPU's cache (``blocked``, where the fused kernel misses the CPU's units for 16 bits), our own kernel
-for CPUs with AMX (``tiled``), xformers'.
+for CPUs with AMX (``tiled``), xformers'. On GPUs ``fastest`` is one of them, by shape.
 The way is chosen once, by whoever owns the thread that computes, with :func:`use_attention`.
 """
 
@@ -18,9 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from modules.runtime.attention_choice import fastest_attention, xformers_attention
+
 __all__ = ["AttentionKind", "attention", "use_attention"]
 
-AttentionKind = Literal["sdpa", "sliced", "blocked", "tiled", "xformers"]
+AttentionKind = Literal["sdpa", "sliced", "blocked", "tiled", "xformers", "fastest"]
 
 _SLICE_BYTES = 64 * 2**20  # of scores at a time; larger blocks gain no speed on any device tried
 _BLOCK_BYTES = 4 * 2**20  # of scores at a time, which stay in the cache between product and softmax
@@ -101,19 +103,11 @@ def _tiled(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     return _fused(q, k, v, causal) if out is None else out
 
 
-def _xformers(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    ops = importlib.import_module("xformers.ops")
-    bias = ops.LowerTriangularMask() if causal else None
-    out: Tensor = ops.memory_efficient_attention(
-        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_bias=bias
-    )
-    return out.transpose(1, 2)
-
-
 _IMPLEMENTATIONS: Mapping[AttentionKind, Callable[[Tensor, Tensor, Tensor, bool], Tensor]] = {
     "sdpa": _fused,
     "sliced": _sliced,
     "blocked": _blocked,
     "tiled": _tiled,
-    "xformers": _xformers,
+    "xformers": xformers_attention,
+    "fastest": fastest_attention,
 }

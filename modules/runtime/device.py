@@ -93,7 +93,8 @@ def choose_runtime(
         precision: "full" is float32 everywhere, "half" is 16 bits everywhere, "auto" is 16 bits for all but
             the VAE on a GPU; on the CPU bfloat16 everywhere where it has units for it that are found to be
             faster, else float32.
-        attention: "auto" is torch's fused kernel, or what is faster in bfloat16 on this CPU.
+        attention: "auto" is torch's fused kernel, what is faster in bfloat16 on this CPU, or on CUDA what is
+            found to be fastest for each shape.
         batch_invariant: see :class:`Runtime`.
         check_values: see :class:`Runtime`.
         residency: see :class:`Runtime`; without effect where the device has no memory of its own.
@@ -128,6 +129,8 @@ def choose_runtime(
 
 
 def _best_attention(device: torch.device, *, half: bool) -> AttentionKind:
+    if device.type == "cuda":
+        return "fastest"
     if device.type != "cpu" or not half:
         return "sdpa"
     if not torch.cpu.get_capabilities().get("amx_bf16"):
