@@ -1,11 +1,7 @@
 """End all defaults: from what was asked to what will be done. Errors are raised here, before the device."""
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-
-from pydantic import JsonValue
 
 from modules.adapters.network_catalog import NetworkCatalog
 from modules.checkpoints.catalog import ModelCatalog
@@ -47,8 +43,7 @@ def freeze_request(request: GenerationRequest, settings: Settings) -> Generation
 
     After this, neither a change of settings nor a crash can change what comes out.
     """
-    defaults = _standard_values()
-    changed = {key: value for key, value in settings.as_json().items() if value != defaults[key]}
+    changed = settings.model_dump(mode="json", exclude_defaults=True)
     asked = dict(request.override_settings)
     if asked.get("token_merging_ratio"):  # of a request, it wins over the one for img2img
         asked["token_merging_ratio_img2img"] = asked["token_merging_ratio"]
@@ -60,11 +55,6 @@ def freeze_request(request: GenerationRequest, settings: Settings) -> Generation
             "override_settings": {**changed, **asked},
         }
     )
-
-
-@cache
-def _standard_values() -> Mapping[str, JsonValue]:
-    return Settings().as_json()
 
 
 def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:

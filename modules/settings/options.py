@@ -51,7 +51,8 @@ class Settings(
         if not ours:
             return self
         try:
-            return type(self).model_validate({**self.model_dump(), **ours})
+            valid = type(self).model_validate(ours)  # options do not depend on each other
+            return self.model_copy(update={key: getattr(valid, key) for key in ours})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = str(first["loc"][0])
