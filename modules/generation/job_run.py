@@ -285,8 +285,7 @@ class JobRun:
 
     def _end(self, outcome: Outcome) -> None:
         self.ended = True
-        self._book()
-        self._kit.jobs.finish(self.job_id, outcome)
+        self._kit.jobs.finish(self.job_id, outcome, self._unbooked)
         self._kit.steps.forget(self.job_id)
 
     def _book(self) -> None:

@@ -134,15 +134,16 @@ class JobQueue:
     def charge(self, job_id: str, seconds: float, *, durable: bool = False) -> None:
         """Book device time on a job and its owner, in seconds."""
         with self._store.transaction(durable=durable) as db:
-            db.execute("UPDATE jobs SET device_seconds = device_seconds + ? WHERE id = ?", (seconds, job_id))
-            db.execute(
-                "UPDATE usage SET seconds = seconds + ? WHERE owner = (SELECT owner FROM jobs WHERE id = ?)",
-                (seconds, job_id),
-            )
+            _charge(db, job_id, seconds)
 
-    def finish(self, job_id: str, outcome: Outcome, *, durable: bool = True) -> bool:
-        """End a job for good; returns False when it had ended before, which then stays as it was."""
+    def finish(self, job_id: str, outcome: Outcome, seconds: float = 0.0, *, durable: bool = True) -> bool:
+        """End a job for good and book the last of its device time, in seconds.
+
+        Returns:
+            False when it had ended before; it then stays as it was.
+        """
         with self._store.transaction(durable=durable) as db:
+            _charge(db, job_id, seconds)
             return _end(db, job_id, outcome, self._clock())
 
     def release(self, job_id: str) -> None:
@@ -366,6 +367,14 @@ def _end(db: sqlite3.Connection, job_id: str, outcome: Outcome, now: float) -> b
         ),
     )
     return changed.rowcount > 0
+
+
+def _charge(db: sqlite3.Connection, job_id: str, seconds: float) -> None:
+    db.execute("UPDATE jobs SET device_seconds = device_seconds + ? WHERE id = ?", (seconds, job_id))
+    db.execute(
+        "UPDATE usage SET seconds = seconds + ? WHERE owner = (SELECT owner FROM jobs WHERE id = ?)",
+        (seconds, job_id),
+    )
 
 
 def _claim_order(

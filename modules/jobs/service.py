@@ -352,12 +352,12 @@ class JobService:
         return self._queue.images(job_id)
 
     def charge(self, job_id: str, seconds: float) -> None:
-        """Book device time in seconds; call it now and then while a job runs, and at its end."""
+        """Book device time in seconds; call it now and then while a job runs."""
         self._queue.charge(job_id, seconds)
 
-    def finish(self, job_id: str, outcome: Outcome) -> None:
-        """End a running job: written to disk first, then shown to followers."""
-        if self._queue.finish(job_id, outcome, durable=self.is_lasting(job_id)):
+    def finish(self, job_id: str, outcome: Outcome, seconds: float = 0.0) -> None:
+        """End a running job and book the last of its device time: on disk first, then shown to followers."""
+        if self._queue.finish(job_id, outcome, seconds, durable=self.is_lasting(job_id)):
             self._show_end(job_id)
         self._work.set()  # its owner's next job may start now
 

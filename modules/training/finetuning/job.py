@@ -317,9 +317,8 @@ class TrainingRun:
         return () if self._run is None else self._run.notes
 
     def _end(self, outcome: Outcome) -> None:
-        self._jobs.charge(self.job_id, self._unbooked)
         self._let_go()
-        self._jobs.finish(self.job_id, outcome)
+        self._jobs.finish(self.job_id, outcome, self._unbooked)
 
     def _let_go(self) -> None:
         self.ended = True
