@@ -1,14 +1,17 @@
 """The whole studio with networks that do nothing: what remains is what the program itself costs."""
 
+import json
 import math
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Literal
 
 import torch
-from starlette.testclient import TestClient
 from torch import Tensor
 
 from benchmarks.crowd import open_services
@@ -23,11 +26,14 @@ from modules.generation.preview import Previewer, preview_file
 from modules.server.access import Access, HostRule
 from modules.server.accounts import AccountStore
 from modules.server.app import create_app
+from modules.server.lifecycle import Lifecycle
+from modules.server.run import bind_socket, serve
+from modules.services import Services
 
 __all__ = ["Studio"]
 
 Subject = Literal["photograph", "noise"]
-_ADDRESS = "http://127.0.0.1:7860"
+_HOST = "127.0.0.1"
 
 
 class Studio:
@@ -49,12 +55,10 @@ class Studio:
         self._model = model
         access = Access(
             AccountStore(self._services.options.folders.data / "accounts.sqlite3"),
-            HostRule(frozenset({"127.0.0.1"})),
+            HostRule(frozenset({_HOST})),
             api_open=True,
         )
-        app = create_app(self._services, access)
-        self._client = TestClient(app, base_url=_ADDRESS, client=("127.0.0.1", 50000))
-        self._client.__enter__()
+        self._client = _client_of_a_server(self._services, access)
 
     def step(self, side: int) -> float:
         """Seconds of one sampling step without the U-Net's."""
@@ -74,10 +78,12 @@ class Studio:
         self._shown = {(side, side): _DRAWN[subject](side, side)}
 
         def ask() -> None:
-            answer = self._client.post(
-                "/sdapi/v1/txt2img", json={**self._asked(1, side), "save_images": keep}
-            )
-            answer.raise_for_status()
+            asked = json.dumps({**self._asked(1, side), "save_images": keep})
+            self._client.request("POST", "/sdapi/v1/txt2img", asked, {"Content-Type": "application/json"})
+            answer = self._client.getresponse()
+            content = answer.read()
+            if answer.status != HTTPStatus.OK:
+                raise RuntimeError(content[:500])
 
         ask()
         return self._seconds(ask)
@@ -118,6 +124,16 @@ class Studio:
         begun = time.perf_counter()
         run()
         return time.perf_counter() - begun
+
+
+def _client_of_a_server(services: Services, access: Access) -> HTTPConnection:
+    """A connection that stays open, as clients have it, to the server that users start."""
+    listener, lifecycle, ready = bind_socket(_HOST, 0), Lifecycle(), threading.Event()
+    app = create_app(services, access, lifecycle)
+    told = {"lifecycle": lifecycle, "on_ready": ready.set}
+    threading.Thread(target=serve, args=(app, listener), kwargs=told, daemon=True).start()
+    ready.wait()
+    return HTTPConnection(_HOST, listener.getsockname()[1])
 
 
 def _take_work_away(model: LoadedModel, picture: Callable[[int, int], Tensor]) -> None:

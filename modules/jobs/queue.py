@@ -121,6 +121,8 @@ class JobQueue:
 
         Jobs of ``skip_owners`` are passed over, as if they were not there. A power cut may put it back.
         """
+        if not self._store.rows("SELECT 1 FROM jobs WHERE state = 'queued' AND paused = 0 LIMIT 1"):
+            return None  # which is seen without holding up who writes
         with self._store.transaction(durable=False) as db:
             order = _claim_order(db, skip_owners)
             if not order:
