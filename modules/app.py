@@ -39,7 +39,8 @@ from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
 from modules.jobs.service import JobService
 from modules.plugins.manager import PluginManager
-from modules.runtime.device import choose_runtime, configure_process
+from modules.runtime.compiled import keep_compiled_below
+from modules.runtime.device import Runtime, choose_runtime, configure_process
 from modules.server.app import create_app
 from modules.server.identity import caller_of
 from modules.server.lifecycle import EXIT_REFUSED, Lifecycle
@@ -72,15 +73,7 @@ def create_services(options: LaunchOptions) -> Services:
     """Build everything but the HTTP server. The runner is not started yet."""
     folders = options.folders
     _make_folders(folders)
-    configure_process(options.threads)
-    runtime = choose_runtime(
-        options.device,
-        options.precision,
-        attention=options.attention,
-        check_values=options.check_values,
-        residency=options.residency,
-        graphs=options.cuda_graphs,
-    )
+    runtime = _runtime(options)
     settings = SettingsStore(folders.data / "config.json")
     catalog = ModelCatalog(folders, hashing=options.hashing, vae_path=options.vae_path)
     _choose_checkpoint(options.checkpoint, settings, catalog)
@@ -119,7 +112,7 @@ def create_services(options: LaunchOptions) -> Services:
     kit = RunKit(jobs, engine, StepStore(folders.data / "steps"), StepPreviews(models, previewer))
     catalogs = Catalogs(catalog, networks, styles, upscalers, faces)
     plugins = PluginManager(folders.extensions, lambda: settings.current)
-    room_to_train = TrainingRoom(folders, catalog, embeddings, replace(runtime, graphs=False))
+    room_to_train = TrainingRoom(folders, catalog, embeddings, replace(runtime, graphs=False, compiled=False))
     training = _training(room_to_train, jobs, models, networks)
     runner = Runner(
         jobs,
@@ -231,6 +224,21 @@ def _training(
     on_gpu = room.runtime.device.type != "cpu"
     make_room = models.unload if on_gpu else lambda: None
     return TrainingJobs(room, jobs, room.folders.data / "training", make_room=make_room, on_result=look_again)
+
+
+def _runtime(options: LaunchOptions) -> Runtime:
+    """Device, number formats and ways to compute, as the command line wants them."""
+    configure_process(options.threads)
+    keep_compiled_below(options.folders.data / "compiled")
+    return choose_runtime(
+        options.device,
+        options.precision,
+        attention=options.attention,
+        check_values=options.check_values,
+        residency=options.residency,
+        graphs=options.cuda_graphs,
+        compiled=options.torch_compile,
+    )
 
 
 def _make_folders(folders: Folders) -> None:

@@ -133,6 +133,11 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--attention", choices=("auto", "sdpa", "xformers", "sliced"), default="auto")
     group.add_argument(
+        "--torch-compile",
+        action="store_true",
+        help="compile the U-Net; long at its first call, and needs a C++ compiler or Triton",
+    )
+    group.add_argument(
         "--no-cuda-graphs", action="store_true", help="do not record what the U-Net does on a GPU"
     )
     group.add_argument(
@@ -169,6 +174,7 @@ def model_options(arguments: argparse.Namespace) -> LaunchOptions:
         precision=arguments.precision,
         residency=arguments.residency,
         attention=arguments.attention,
+        torch_compile=arguments.torch_compile,
         cuda_graphs=not arguments.no_cuda_graphs,
         check_values=not arguments.disable_nan_check,
         step_cache=arguments.step_cache,

@@ -20,6 +20,11 @@ def test_the_last_word_about_small_cards_counts() -> None:
     assert options("--medvram", "--lowvram").residency == "layers"
 
 
+def test_nothing_is_compiled_unless_it_is_asked_for() -> None:
+    assert not options().torch_compile
+    assert options("--torch-compile").torch_compile
+
+
 def test_cuda_graphs_are_used_unless_they_are_refused() -> None:
     assert options().cuda_graphs
     assert not options("--no-cuda-graphs").cuda_graphs

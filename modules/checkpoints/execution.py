@@ -22,6 +22,7 @@ from modules.networks.tiled_vae import decode_in_tiles, encode_in_tiles
 from modules.networks.unet import UNet
 from modules.networks.vae import AutoencoderKL
 from modules.runtime.attention import use_attention
+from modules.runtime.compiled import Compiler
 from modules.runtime.device import Runtime
 from modules.runtime.graphs import Graphs
 from modules.runtime.memory import climb_down
@@ -123,6 +124,7 @@ class Execution:
     _carried: dict[Hashable, Rung] = field(default_factory=dict)
     _graphs: Graphs = field(default_factory=Graphs)
     _transfer: Transfer = field(default_factory=Transfer)
+    _compiler: Compiler = field(default_factory=Compiler)
 
     def forget_recordings(self) -> None:
         """Let go of recorded calls, and of the weights they compute with, before the weights change."""
@@ -139,7 +141,9 @@ class Execution:
         if place.runtime.check_values and not is_finite(out):
             if place.runtime.dtype is not torch.float32 and is_finite(asked.x) and is_finite(asked.context):
                 bad = ~torch.isfinite(out).flatten(1).all(dim=1)
-                wide = replace(place, runtime=replace(place.runtime, dtype=torch.float32, graphs=False))
+                wide = replace(
+                    place, runtime=replace(place.runtime, dtype=torch.float32, graphs=False, compiled=False)
+                )
                 if asked.deep is not None:
                     asked.deep.clear()  # it may be what overflowed
                 self.forget_recordings()
@@ -216,8 +220,11 @@ class Execution:
             vector,
         )
         call = partial(unet, token_merging=asked.token_merging, deep=asked.deep)
-        stays = runtime.residency == "all" and not rung.alone and not rung.layers
-        if runtime.graphs and stays and asked.deep is None:  # what it holds changes from call to call
+        # weights that come and go, and reused features, differ from call to call
+        is_steady = runtime.residency == "all" and not (rung.alone or rung.layers or asked.deep is not None)
+        if runtime.compiled and is_steady and not rung.sliced:
+            call = partial(self._compiler.run, unet, token_merging=asked.token_merging)
+        if runtime.graphs and is_steady:
             way = (asked.token_merging, runtime.attention, rung.sliced)
             out = self._graphs.run(unet, call, inputs, way)
         else:

@@ -55,6 +55,7 @@ class Runtime:
             in, eight bits, or eight bits with the rounded values beside them for adapters to start from.
         residency: what lies on the device: all networks of a model; the one that computes, while the others
             wait in main memory; of the U-Net only the layer that computes and the next one.
+        compiled: let ``torch.compile`` make the U-Net faster; see :class:`modules.runtime.compiled.Compiler`.
         graphs: record the U-Net's calls and replay them; see :class:`modules.runtime.graphs.Graphs`.
     """
 
@@ -69,6 +70,7 @@ class Runtime:
     weights: WeightStorage = "as computed"
     residency: Residency = "all"
     graphs: bool = False
+    compiled: bool = False
 
     @property
     def home(self) -> torch.device:
@@ -85,6 +87,7 @@ def choose_runtime(
     check_values: bool = True,
     residency: Residency = "all",
     graphs: bool = True,
+    compiled: bool = False,
 ) -> Runtime:
     """Pick device and number formats.
 
@@ -98,14 +101,18 @@ def choose_runtime(
         batch_invariant: see :class:`Runtime`.
         check_values: see :class:`Runtime`.
         residency: see :class:`Runtime`; without effect where the device has no memory of its own.
+        compiled: see :class:`Runtime`; "auto" attention and packed weights are then left to the compiler.
         graphs: whether to record calls where the device can, which is on NVIDIA's and AMD's.
 
     Raises:
-        RequestError: the device does not exist here, or xformers is asked for and not installed.
+        RequestError: the device does not exist here, xformers is asked for and not installed, or another
+            attention than the compiler's is asked for beside it.
     """
     chosen = _device(device)
     if attention == "xformers" and importlib.util.find_spec("xformers") is None:
         raise RequestError("attention", "xformers is not installed; leave the choice to 'auto'")
+    if compiled and attention not in {"auto", "sdpa"}:
+        raise RequestError("attention", "compiled networks compute attention by 'sdpa'; leave it to 'auto'")
     if chosen.type == "cpu":
         half = precision == "half" or (precision == "auto" and bfloat16_is_faster())
         dtype = vae_dtype = torch.bfloat16 if half else torch.float32  # CPUs have no float16 units
@@ -114,17 +121,19 @@ def choose_runtime(
         dtype = torch.float16 if half else torch.float32
         # float16 overflows in SDXL's VAE, and bfloat16 takes some digits from smooth gradients
         vae_dtype = torch.bfloat16 if precision == "half" else torch.float32
+    best: AttentionKind = "sdpa" if compiled else _best_attention(chosen, half=half)
     return Runtime(
         device=chosen,
         dtype=dtype,
         vae_dtype=vae_dtype,
         batch_invariant=batch_invariant,
-        attention=_best_attention(chosen, half=half) if attention == "auto" else attention,
+        attention=best if attention == "auto" else attention,
         check_values=check_values,
         channels_last=chosen.type == "cpu" and half,
-        prepacked=chosen.type == "cpu" and half,
+        prepacked=chosen.type == "cpu" and half and not compiled,
         residency="all" if chosen.type in {"cpu", "mps"} else residency,
         graphs=graphs and chosen.type == "cuda",
+        compiled=compiled,
     )
 
 

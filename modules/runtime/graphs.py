@@ -8,7 +8,7 @@ Source: PyTorch, "CUDA semantics", section "CUDA Graphs".
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from modules.runtime.memory import is_out_of_memory
 
-__all__ = ["CudaRecorder", "Graphs", "Recorder", "Recording"]
+__all__ = ["CudaRecorder", "Graphs", "Recorder", "Recording", "hook_tables"]
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class _State:
         self._tables = [
             table for layer in layers for table in (layer["_parameters"], layer["_buffers"]) if table
         ]
-        self._hooks = [layer[hooks] for layer in layers for hooks in ("_forward_hooks", "_forward_pre_hooks")]
+        self._hooks = hook_tables(network)
         self._convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
         self._held = [tensor.detach() for tensor in self._tensors() if tensor is not None]
         self._addresses, self._padding = self._now()
@@ -229,6 +229,12 @@ class CudaRecorder:
                     out = call()
             usual.wait_stream(side)
         return _CudaRecording(graph, out)
+
+
+def hook_tables(network: nn.Module) -> list[Mapping[int, object]]:
+    """Where the layers' hooks are, those that change what they are given or return; empty without hooks."""
+    names = ("_forward_hooks", "_forward_pre_hooks")
+    return [vars(module)[name] for module in network.modules() for name in names]
 
 
 def _copy(values: Inputs, into: Inputs) -> None:

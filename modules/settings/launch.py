@@ -57,6 +57,7 @@ class LaunchOptions:
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
         precision: "auto", "full" (fp32 everywhere) or "half".
         residency: what of a model lies on a device with a memory of its own; see ``Runtime``.
+        torch_compile: compile the U-Net.
         cuda_graphs: record what the U-Net does on a GPU, and replay it.
         check_values: look for NaN and all-black pictures, and make them again in higher precision.
         step_cache: MiB of memory for steps that later pictures may share; 0 makes every step anew.
@@ -79,6 +80,7 @@ class LaunchOptions:
     precision: Literal["auto", "full", "half"] = "auto"
     residency: Literal["all", "turns for SDXL", "turns", "layers"] = "all"
     attention: Literal["auto", "sdpa", "sliced", "xformers"] = "auto"
+    torch_compile: bool = False
     cuda_graphs: bool = True
     check_values: bool = True
     step_cache: int = 256

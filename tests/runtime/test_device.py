@@ -171,3 +171,10 @@ def test_the_number_of_threads_can_be_set() -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_compiler_has_its_own_attention() -> None:
+    runtime = choose_runtime("cpu", "half", compiled=True)
+    assert (runtime.attention, runtime.prepacked, runtime.compiled) == ("sdpa", False, True)
+    with pytest.raises(RequestError, match="compiled"):
+        choose_runtime("cpu", attention="sliced", compiled=True)
