@@ -124,6 +124,7 @@ class GuidedDenoiser:
         self._switch = switch
         self._blend = blend
         self._shown: Tensor | None = None
+        self._stacked = _Stacked()
         self._deep: dict[int, DeepFeatures] = {}  # of each row since the last call that computed everything
         self.calls = calls
 
@@ -244,8 +245,8 @@ class GuidedDenoiser:
                 key=self._view.key,
                 x=torch.cat([self._with_concat(x, row, len(conds)) for row in rows]),
                 timesteps=timestep.to(x.device, torch.float32).reshape(1).expand(len(rows)),
-                context=torch.stack([contexts[i] for i in rows]),
-                vector=torch.stack(row_vectors) if row_vectors else None,
+                context=self._stacked.of([contexts[i] for i in rows]),
+                vector=self._stacked.of(row_vectors) if row_vectors else None,
                 token_merging=self._view.token_merging,
                 deep=deep,
             )
@@ -283,6 +284,23 @@ class GuidedDenoiser:
                 _append(text, empty, longest) for text in negative
             ]
         return positive, negative
+
+
+class _Stacked:
+    """Rows as tensors; the same tensor for the same rows, so that a device need not get it again."""
+
+    _KEPT = 4  # prompts that are in use at a time
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], tuple[list[Tensor], Tensor]] = {}
+
+    def of(self, rows: list[Tensor]) -> Tensor:
+        key = tuple(map(id, rows))  # they are kept, so that no others get their ids
+        if key not in self._known:
+            if len(self._known) >= self._KEPT:
+                self._known.clear()
+            self._known[key] = rows, torch.stack(rows)
+        return self._known[key][1]
 
 
 def _stack_parts(contexts: list[Tensor]) -> list[Tensor]:

@@ -259,9 +259,9 @@ class Engine:
 
     def _predict(self, requests: list[Predict]) -> list[Tensor]:
         model = self._use(requests[0].key)
-        x = torch.cat([request.x for request in requests])
+        x = _joined([request.x for request in requests])
         timesteps = torch.cat([request.timesteps for request in requests])
-        context = torch.cat([request.context for request in requests])
+        context = _joined([request.context for request in requests])
         vectors = [request.vector for request in requests if request.vector is not None]
         kept = [request.deep for request in requests if request.deep is not None]
         deep = DeepFeatures() if kept else None
@@ -272,7 +272,7 @@ class Engine:
                 x,
                 timesteps,
                 context,
-                torch.cat(vectors) if vectors else None,
+                _joined(vectors) if vectors else None,
                 token_merging=requests[0].token_merging,
                 deep=deep,
             )
@@ -361,6 +361,11 @@ class Engine:
         task.stopped = True
         if task in self._tasks:
             self._tasks.remove(task)
+
+
+def _joined(rows: list[Tensor]) -> Tensor:
+    """All rows as one tensor; of a single image its own, which the device may know from its last call."""
+    return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
 def _batch_signature(request: Predict) -> Hashable:

@@ -56,7 +56,7 @@ class Transfer:
     def _pinned(self, value: Tensor) -> Tensor:
         if self._pins:
             try:
-                return value.pin_memory()
+                return value.contiguous().pin_memory()
             except RuntimeError as error:
                 self._pins = False
                 log.warning("memory cannot be pinned, inputs go to the device the slower way: %s", error)

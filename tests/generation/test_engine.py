@@ -117,6 +117,27 @@ def test_images_of_one_shape_share_network_calls() -> None:
     }
 
 
+def test_a_single_image_hands_its_text_on_as_it_is() -> None:
+    text = torch.zeros(2, 77, 8)
+    seen: list[bool] = []
+
+    class Reader(Adder):
+        def predict(self, x: Tensor, *rest: Tensor | None, token_merging: float, deep: object) -> Tensor:
+            seen.append(rest[1] is text)
+            return x + 1
+
+    def image() -> Generator[Effect, Answer, FinishedImage]:
+        for _ in range(2):
+            yield Predict(KEY, torch.zeros(2, 4, 2, 2), torch.zeros(2), text)
+        return FinishedImage(np.zeros((1, 1, 3), np.uint8), torch.zeros(1, 4, 2, 2))
+
+    engine, heard = engine_with(Reader()), Recorder()
+    engine.start(image(), heard, 0)
+    run(engine)
+    assert seen == [True, True]
+    assert list(heard.results) == [0]
+
+
 def test_images_with_another_token_merging_get_their_own_call() -> None:
     adder, heard = Adder(), Recorder()
     engine = engine_with(adder)
