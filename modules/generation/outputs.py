@@ -139,9 +139,10 @@ class JobOutput:
         """Write the grid where the settings want one; returns it and the job's ``info`` as JSON text."""
         try:
             grid = self._grid()
+            info = self._info(images, has_grid=grid is not None)
         finally:
             self.settle()
-        return ((grid,) if grid is not None else ()), self._info(images, has_grid=grid is not None)
+        return ((grid,) if grid is not None else ()), info
 
     def settle(self) -> None:
         """Wait until all pictures can be read.
