@@ -83,5 +83,11 @@ GPU_CONTESTANTS: Mapping[str, Entry] = {
         {"precision": "auto", "graphs": "no", **_GPU},
         _PATIENT,
     ),
+    "ours-compiled": Entry(
+        "this program, --torch-compile",
+        "benchmarks.ours:Ours",
+        {"precision": "auto", "compiled": "yes", **_GPU},
+        _PATIENT,
+    ),
     "ours": Entry("this program", "benchmarks.ours:Ours", {"precision": "auto", **_GPU}, _PATIENT),
 }

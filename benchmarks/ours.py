@@ -44,13 +44,18 @@ class Ours:
         precision: as the program's flag.
         device: where they run.
         graphs: whether calls on a GPU are recorded.
+        compiled: whether the U-Net is.
     """
 
     def __init__(
-        self, precision: Precision = "auto", device: str = "cpu", graphs: Literal["yes", "no"] = "yes"
+        self,
+        precision: Precision = "auto",
+        device: str = "cpu",
+        graphs: Literal["yes", "no"] = "yes",
+        compiled: Literal["yes", "no"] = "no",
     ) -> None:
         configure_process()
-        self._runtime = choose_runtime(device, precision, graphs=graphs == "yes")
+        self._runtime = choose_runtime(device, precision, graphs=graphs == "yes", compiled=compiled == "yes")
         self._model: LoadedModel | None = None
         self._cache = ConditioningCache()
         self._texts = 0

@@ -217,7 +217,8 @@ class CudaRecorder:
         pool = beside.graph.pool() if isinstance(beside, _CudaRecording) else None
         with torch.cuda.device(device):
             usual = torch.cuda.current_stream()
-            side = self._streams.setdefault(device, torch.cuda.Stream())
+            side = self._streams.get(device) or torch.cuda.Stream()
+            self._streams[device] = side
             side.wait_stream(usual)
             graph = torch.cuda.CUDAGraph()
             # torch's block alone does not leave the stream when the recording fails
