@@ -229,7 +229,8 @@ def _training(
 def _runtime(options: LaunchOptions) -> Runtime:
     """Device, number formats and ways to compute, as the command line wants them."""
     configure_process(options.threads)
-    keep_compiled_below(options.folders.data / "compiled")
+    if options.torch_compile:
+        keep_compiled_below(options.folders.data / "compiled")
     return choose_runtime(
         options.device,
         options.precision,
