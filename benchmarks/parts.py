@@ -25,6 +25,7 @@ _GPU_USERS_STEPS = 20
 _COSTS: tuple[tuple[str, str, tuple[object, ...]], ...] = (
     ("step", "step", ()),
     ("request", "request", ("photograph", False)),
+    ("generation", "generation", ("photograph",)),
     ("request, saved", "request", ("photograph", True)),
     ("request, noise", "request", ("noise", False)),
     ("preview", "preview", ()),

@@ -11,6 +11,7 @@ from benchmarks.results import Machine, Result
 __all__ = ["Report", "put_into_page"]
 
 BEST, FULL, OURS = "diffusers-best", "ours-full", "ours"
+_API_LIMIT = 15e-3
 _EVEN = 0.99  # what two runs of the same work differ by
 _GPU_PICTURES = {"SD1.5": 0.40, "SDXL": 1.5}  # seconds, from words to pixels
 _EXACT = 1e-5  # relative L2 within which two float32 networks are the same
@@ -105,7 +106,7 @@ class Report:
     def _cost_targets(self) -> list[str]:
         rows = [
             self._below("text encoding of unchanged prompts: nothing (below 1 ms)", "text, again", 1e-3),
-            self._below("API around a 512² PNG: below 15 ms", "overhead: request", 15e-3),
+            self._api_target(),
             self._below("page ready: below 5 s", "page start", 5.0),
         ]
         step, overhead = self._find("unet 512", OURS), self._find("overhead: step", OURS)
@@ -115,6 +116,14 @@ class Report:
                 f"| engine: below 2 % of a 512² step | {share:.2%} | {'yes' if share < 0.02 else 'no'} |"
             )
         return rows
+
+    def _api_target(self) -> str:
+        whole, inside = self._find("overhead: request", OURS), self._find("overhead: generation", OURS)
+        if whole is None or inside is None:
+            return ""
+        around = whole.median - inside.median
+        reached = "yes" if around < _API_LIMIT else "no"
+        return f"| API around the generation of a 512² PNG: below 15 ms | {_time(around)} | {reached} |"
 
     def _users_targets(self, wanted: float) -> list[str]:
         rows = []
@@ -176,8 +185,9 @@ class Report:
             "overhead: step": "one 512² step without the U-Net (engine, sampler, guidance, queue, progress)",
             "overhead: request": "one 512² picture of one step through `/sdapi/v1/txt2img` without its "
             "networks, as clients ask by default: queue, plan, PNG, file on disk, database, base64",
-            "overhead: request, saved": "the same, saved in the outputs folder and the history",
-            "overhead: request, noise": "the same as the first, of a picture of noise, which packs worst",
+            "overhead: generation": "of this the generation itself: texts, noise, schedule, sampler, pixels",
+            "overhead: request, saved": "the first, saved in the outputs folder and the history",
+            "overhead: request, noise": "the first, of a picture of noise, which packs worst",
             "overhead: preview": "drawing and packing one preview of a 512² picture",
             "page start": "from the start of the program to the last byte of the page",
         }

@@ -19,16 +19,23 @@ from benchmarks.kinds import Kind
 from modules.checkpoints.model import LoadedModel
 from modules.checkpoints.small_vaes import SmallVaes
 from modules.commands.workplace import make_pictures
+from modules.conditioning.encoder import ConditioningCache
 from modules.diffusion.sampling import SamplerState
 from modules.domain.request import GenerationRequest
-from modules.generation.effects import StepEnd
+from modules.generation.effects import FinishedImage, PassDone, StepEnd
+from modules.generation.engine import Engine, ImageTask
 from modules.generation.preview import Previewer, preview_file
+from modules.generation.prompts import PromptRoom
+from modules.generation.resolve import resolve
+from modules.generation.step_store import ImageMemory
+from modules.generation.story import Story, StoryRoom
+from modules.generation.text_to_image import text_to_image
 from modules.server.access import Access, HostRule
 from modules.server.accounts import AccountStore
 from modules.server.app import create_app
 from modules.server.lifecycle import Lifecycle
 from modules.server.run import bind_socket, serve
-from modules.services import Services
+from modules.services import Services, catalogs_of
 
 __all__ = ["Studio"]
 
@@ -43,6 +50,7 @@ class Studio:
         self._device = device
         self._folder = tempfile.TemporaryDirectory(prefix="studio-")
         self._seed = 0
+        self._texts = ConditioningCache()
 
     def load(self, checkpoint: Path, kind: Kind) -> None:
         """Open the studio, load the checkpoint and take its networks' work away."""
@@ -85,8 +93,35 @@ class Studio:
             if answer.status != HTTPStatus.OK:
                 raise RuntimeError(content[:500])
 
+        self._client.close()  # the server has closed it if it was not used for some seconds
         ask()
         return self._seconds(ask)
+
+    def generation(self, side: int, subject: Subject = "photograph") -> float:
+        """Seconds that an engine needs for the same picture, from plan to pixels: no queue, no file."""
+        self._shown = {(side, side): _DRAWN[subject](side, side)}
+        services, previewer = (
+            self._services,
+            Previewer(SmallVaes((), self._services.catalog.store, self._model.runtime)),
+        )
+        prompts = PromptRoom(services.embeddings, self._texts)
+        room = StoryRoom(
+            prompts, services.blobs, services.upscalers, services.faces, previewer, services.reuse
+        )
+        engine, listener = Engine(lambda _key: self._model, batch_invariant=True), _Listener()
+
+        def make() -> None:
+            request = GenerationRequest.model_validate(self._asked(1, side))
+            plan = resolve(request, catalogs_of(services))
+            begun = time.perf_counter()
+            engine.start(text_to_image(Story(plan, plan.images[0], room, ImageMemory.empty())), listener, 0)
+            while engine.tick():
+                pass
+            listener.seconds = time.perf_counter() - begun
+
+        make()  # encodes the texts
+        make()
+        return listener.seconds
 
     def preview(self, side: int) -> float:
         """Seconds of drawing one preview by the default method and packing it as a file."""
@@ -124,6 +159,33 @@ class Studio:
         begun = time.perf_counter()
         run()
         return time.perf_counter() - begun
+
+
+class _Listener:
+    """Waits for one picture, and looks at nothing else."""
+
+    owner, job_id, is_suspect, seconds = "benchmark", "benchmark", False, math.nan
+
+    def started(self, task: ImageTask) -> None:
+        pass
+
+    def step_ended(self, task: ImageTask, step: StepEnd) -> bool:
+        return False
+
+    def wants_end(self) -> bool:
+        return False
+
+    def pass_ended(self, task: ImageTask, done: PassDone) -> None:
+        pass
+
+    def finished(self, task: ImageTask, image: FinishedImage) -> None:
+        pass
+
+    def failed(self, task: ImageTask, error: Exception) -> None:
+        raise error
+
+    def used_device(self, seconds: float) -> None:
+        pass
 
 
 def _client_of_a_server(services: Services, access: Access) -> HTTPConnection:

@@ -44,10 +44,10 @@ class Form:
 def fastest_attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     """Attention in the way that is fastest for its shape; see :func:`modules.runtime.attention.attention`.
 
-    Torch's own choice where something learns, and while a graph is recorded, when nothing can be tried.
+    Torch's own choice where something learns. While a graph is recorded nothing can be tried, nor need it be:
+    plain calls of the same shapes have come before.
     """
-    learns = torch.is_grad_enabled() and q.requires_grad
-    if learns or (q.device.type == "cuda" and torch.cuda.is_current_stream_capturing()):
+    if torch.is_grad_enabled() and q.requires_grad:
         return _usual(q, k, v, causal)
     way = _way_for(Form(tuple(q.shape), tuple(k.shape), q.dtype, q.device, causal))
     return way(q, k, v, causal)
