@@ -16,7 +16,7 @@ from modules.networks.open_clip_text import OpenClipTextConfig, OpenClipTextEnco
 from modules.networks.unet import UNet, UNetConfig
 from modules.networks.vae import AutoencoderKL, VaeConfig
 
-__all__ = ["KINDS", "Kind", "Work", "make_work", "write_checkpoint"]
+__all__ = ["KINDS", "Kind", "Work", "checkpoint_shapes", "make_work", "write_checkpoint"]
 
 _POOL = 2**22  # random numbers from which every weight takes a stretch of its own
 
@@ -56,7 +56,9 @@ KINDS: Mapping[str, Kind] = {
         VaeConfig(),
         {
             "conditioner.embedders.0.transformer.": ClipTextConfig(),
-            "conditioner.embedders.1.model.": OpenClipTextConfig(),
+            "conditioner.embedders.1.model.": OpenClipTextConfig(
+                width=1280, layers=32, heads=20, mlp_width=5120, projection=1280
+            ),
         },
         (1024,),
         steps=30,
@@ -108,6 +110,15 @@ def make_work(kind: Kind, side: int) -> Work:
     )
 
 
+def checkpoint_shapes(kind: Kind) -> dict[str, tuple[int, ...]]:
+    """Shapes of a checkpoint's tensors, under the names of the original files."""
+    return {
+        prefix + name: tuple(value.shape)
+        for prefix, network in _networks(kind)
+        for name, value in network.state_dict().items()
+    }
+
+
 def write_checkpoint(kind: Kind, path: Path) -> None:
     """Write half-precision weights whose activations stay of order one, unless the file is there.
 
@@ -116,11 +127,7 @@ def write_checkpoint(kind: Kind, path: Path) -> None:
     if path.exists():
         return
     pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(0)).repeat(2)
-    tensors = {
-        prefix + name: _values(prefix + name, tuple(value.shape), pool)
-        for prefix, network in _networks(kind)
-        for name, value in network.state_dict().items()
-    }
+    tensors = {name: _values(name, shape, pool) for name, shape in checkpoint_shapes(kind).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     save_file(tensors, partial)
