@@ -57,6 +57,7 @@ FLOATS = ir.VectorType(FLOAT, LANES)
 _INTS, _HALVES = ir.VectorType(ir.IntType(32), LANES), ir.VectorType(_MASK, LANES)
 _LONGS, _POINTERS = ir.VectorType(INT, LANES), ir.VectorType(POINTER, LANES)
 _PAIRS = ir.VectorType(_BFloat(), 2 * LANES)
+_LANE_NUMBERS = ir.Constant(_LONGS, list(range(LANES)))
 _ROUND_DOWN, _CURRENT_ROUNDING = ir.Constant(ir.IntType(32), 9), ir.Constant(ir.IntType(32), 4)
 _ALL_LANES = ir.Constant(_MASK, -1)
 
@@ -157,13 +158,13 @@ class Emitter:
 
     def is_lane_below(self, count: Value) -> Value:
         """For each lane whether its number is below ``count``."""
-        return self.build.icmp_signed("<", _lanes(1), self._spread(count, _LONGS))
+        return self.build.icmp_signed("<", _LANE_NUMBERS, self._spread(count, _LONGS))
 
     def gather(self, base: Value, stride: Value, offset: int, mask: Value) -> Value:
         """A 32-bit word from each of 16 rows, ``stride`` bytes apart; 0 where the mask is not set."""
         build = self.build
         offsets = build.add(
-            build.mul(_lanes(1), self._spread(stride, _LONGS)), ir.Constant(_LONGS, [offset] * LANES)
+            build.mul(_LANE_NUMBERS, self._spread(stride, _LONGS)), ir.Constant(_LONGS, [offset] * LANES)
         )
         rows = build.inttoptr(build.add(self._spread(build.ptrtoint(base, INT), _LONGS), offsets), _POINTERS)
         return self._call("llvm.masked.gather.v16i32.v16p0", _INTS, rows, mask, self.zero_words())
@@ -249,10 +250,6 @@ class Emitter:
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
         function = ir.Function(self.module, kind, name) if known is None else known
         return self.build.call(function, arguments, fastmath=fastmath)
-
-
-def _lanes(step: int) -> Value:
-    return ir.Constant(_LONGS, [step * lane for lane in range(LANES)])
 
 
 def compile_function(module: ir.Module, features: str) -> tuple[int, object]:
