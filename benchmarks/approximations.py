@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.kinds import KINDS, Kind, Work, make_work, write_checkpoint
-from benchmarks.report import put_into_page
+from benchmarks.report import add_page_options, publish
 from benchmarks.results import Machine, this_machine
 from modules.checkpoints.files import CheckpointFile, ModelStore
 from modules.checkpoints.loader import load_model
@@ -256,10 +256,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--kind", choices=KINDS, default="sd15", help="shape of the model of the steps")
     parser.add_argument("--side", type=int, default=512, help="pixels of a step's picture")
     parser.add_argument("--rounds", type=int, default=3, help="steps that are timed")
-    parser.add_argument(
-        "--page", type=Path, default=_ROOT / "docs" / "performance.md", help="page of --write"
-    )
-    parser.add_argument("--write", action="store_true", help="put the table into the page on performance")
+    add_page_options(parser)
     arguments = parser.parse_args(argv)
     configure_process(
         threads=1
@@ -269,9 +266,7 @@ def main(argv: Sequence[str]) -> int:
         of_steps = steps(kind, arguments.side, arguments.rounds, Path(folder))
     label = f"a step of {kind.label} at {arguments.side}²"
     markdown = table(machine, label, of_steps, pictures())
-    sys.stdout.write(markdown + "\n")
-    if arguments.write:
-        put_into_page(arguments.page, markdown, "approximations")
+    publish(markdown, "approximations", arguments)
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.contestant import CONTESTANTS, GPU_CONTESTANTS, Entry
 from benchmarks.kinds import KINDS, write_checkpoint
 from benchmarks.parts import GPU_PARTS, PARTS, Bench
-from benchmarks.report import Report, put_into_page
+from benchmarks.report import Report, add_page_options, publish
 from benchmarks.results import as_json, this_machine
 from modules.exceptions import RequestError
 from modules.runtime.device import choose_runtime
@@ -62,12 +62,10 @@ def main(argv: Sequence[str]) -> int:
         for name in (part for part in parts if part in wanted):
             parts[name](bench)
     markdown = Report(machine, KINDS[arguments.kind], entries, bench.results).markdown()
-    sys.stdout.write(markdown + "\n")
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     document = as_json(machine, arguments.kind, bench.results)
     arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if arguments.write:
-        put_into_page(arguments.page, markdown, f"gpu-{arguments.kind}" if on_gpu else "measured")
+    publish(markdown, f"gpu-{arguments.kind}" if on_gpu else "measured", arguments)
     return 0
 
 
@@ -101,8 +99,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="calls of each contestant beside the first")
     parser.add_argument("--cache", type=Path, default=_CACHE, help="folder for the random checkpoints")
     parser.add_argument("--json", type=Path, default=_CACHE / "results.json", help="where the figures go")
-    parser.add_argument(
-        "--page", type=Path, default=_ROOT / "docs" / "performance.md", help="page of --write"
-    )
-    parser.add_argument("--write", action="store_true", help="put the tables into the page on performance")
+    add_page_options(parser)
     return parser

@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.page_start import running_program
-from benchmarks.report import put_into_page
+from benchmarks.report import add_page_options, publish
 from benchmarks.results import Machine, this_machine
 from modules.domain.principal import LOCAL
 from modules.history.history import History
@@ -105,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.page", description="Measure what people wait for."
     )
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    add_page_options(parser)
     arguments = parser.parse_args(argv)
     machine = this_machine()
     with tempfile.TemporaryDirectory(prefix="studio-") as name:
@@ -115,9 +115,7 @@ def main(argv: Sequence[str]) -> int:
         with running_program(folder, *models) as (address, _), _browser() as browser:
             waits = list(_measured(browser, address, folder))
     text = _table(machine, waits)
-    sys.stdout.write(text + "\n")
-    if arguments.write:
-        put_into_page(_ROOT / "docs" / "performance.md", text, "page")
+    publish(text, "page", arguments)
     return 0
 
 

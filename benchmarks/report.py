@@ -1,5 +1,7 @@
 """The results as Markdown: what must be reached, who is how fast, what the program itself costs."""
 
+import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +10,9 @@ from benchmarks.contestant import REFERENCE, Entry
 from benchmarks.kinds import Kind
 from benchmarks.results import Machine, Result
 
-__all__ = ["Report", "put_into_page"]
+__all__ = ["Report", "add_page_options", "publish", "put_into_page"]
 
+_PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 BEST, FULL, OURS = "diffusers-best", "ours-full", "ours"
 _API_LIMIT = 15e-3
 _EVEN = 0.99  # what two runs of the same work differ by
@@ -194,6 +197,19 @@ class Report:
         found = [(text, self._find(part, OURS)) for part, text in names.items()]
         rows = [f"| {text} | {_time(each.median)} |" for text, each in found if each is not None]
         return "\n".join(["| what the program itself costs | median |", "|---|---|", *rows]) if rows else ""
+
+
+def add_page_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command's user say whether its tables go into the page on performance."""
+    parser.add_argument("--page", type=Path, default=_PAGE, help="page of --write")
+    parser.add_argument("--write", action="store_true", help="put the tables into the page on performance")
+
+
+def publish(markdown: str, name: str, arguments: argparse.Namespace) -> None:
+    """Print tables, and put them into the page if that was asked for; see :func:`add_page_options`."""
+    sys.stdout.write(markdown + "\n")
+    if arguments.write:
+        put_into_page(arguments.page, markdown, name)
 
 
 def put_into_page(page: Path, markdown: str, name: str = "measured") -> None:

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from benchmarks.report import put_into_page
+from benchmarks.report import add_page_options, publish
 from benchmarks.results import Machine, this_machine
 from benchmarks.theirs import unet_options
 from modules.checkpoints.files import CheckpointFile, ModelStore
@@ -252,18 +252,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--batch", type=int, default=4, help="pictures a step")
     parser.add_argument("--side", type=int, default=256, help="pixels of a picture's side")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 is one a core")
-    parser.add_argument(
-        "--page", type=Path, default=_ROOT / "docs" / "performance.md", help="page of --write"
-    )
-    parser.add_argument("--write", action="store_true", help="put the table into the page on performance")
+    add_page_options(parser)
     arguments = parser.parse_args(argv)
     configure_process(arguments.threads)
     machine = this_machine()
     batch = Batch.drawn(arguments.batch, arguments.side // 8)
     markdown = table(machine, measure(batch, arguments.rounds), batch)
-    sys.stdout.write(markdown + "\n")
-    if arguments.write:
-        put_into_page(arguments.page, markdown, "training")
+    publish(markdown, "training", arguments)
     return 0
 
 
