@@ -21,7 +21,6 @@ __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
-_ROOT = Path(__file__).resolve().parent.parent
 _CACHE = Path(tempfile.gettempdir()) / "studio-benchmarks"
 
 
