@@ -85,16 +85,19 @@ def painted_url(painted_server: str) -> Iterator[str]:
     """Address of a page without a model; no job outlives the test."""
     yield painted_server
     deadline = time.monotonic() + START_SECONDS
-    while active := _ask("GET", f"{painted_server}/api/v1/queue")["active"]:
+    while active := ask("GET", f"{painted_server}/api/v1/queue")["active"]:
         assert time.monotonic() < deadline, "jobs do not end"
         for job in active:
             with suppress(HTTPError):  # it has just ended by itself
-                _ask("POST", f"{painted_server}/api/v1/jobs/{job['id']}/cancel")
+                ask("POST", f"{painted_server}/api/v1/jobs/{job['id']}/cancel")
         time.sleep(0.05)
 
 
-def _ask(method: str, address: str) -> dict:
-    with urlopen(Request(address, method=method), timeout=30) as answer:
+def ask(method: str, address: str, body: dict | None = None) -> dict:
+    """What a server of a test answers, asked past the page."""
+    data = json.dumps(body).encode() if body else None
+    request = Request(address, data, {"content-type": "application/json"}, method=method)
+    with urlopen(request, timeout=30) as answer:
         return dict(json.load(answer))
 
 

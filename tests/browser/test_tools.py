@@ -1,11 +1,12 @@
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, ask
 from tests.browser.studio_page import Studio
 
 INFOTEXT = (
@@ -63,6 +64,14 @@ def test_a_file_that_is_no_picture_is_told_in_one_sentence(page: Page, tmp_path:
     expect(page.locator("#html_info_pnginfo")).to_have_text("")
 
 
+@pytest.fixture
+def _default_settings(painted_url: str) -> Iterator[None]:
+    """The tests share a server: what one of them has applied is gone after it, if it failed too."""
+    yield
+    ask("PATCH", f"{painted_url}/api/v1/settings", {"directories_filename_pattern": "[date]"})
+
+
+@pytest.mark.usefixtures("_default_settings")
 def test_a_setting_is_found_changed_applied_and_reset(page: Page) -> None:
     open_tab(page, "Settings")
     page.locator(".settings-root[data-state=ready]").wait_for()

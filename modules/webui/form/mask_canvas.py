@@ -18,7 +18,7 @@ from modules.exceptions import RequestError
 from modules.imaging.decode import DECODER_ERRORS, decode_base64, load_image
 from modules.imaging.masks import binary_mask
 from modules.imaging.sketch import lay_over
-from modules.webui.assets import asset_text
+from modules.webui.assets import asset_text, component_script
 
 __all__ = ["Draws", "PictureInput", "PictureReader", "as_png", "mask_of_file", "picture_field"]
 
@@ -38,7 +38,7 @@ def picture_field(elem_id: str, label: str, *, draws: Draws = "no") -> gr.HTML:
     return gr.HTML(
         {},
         html_template=asset_text("canvas.html").replace("LABEL", label).replace("DRAW", draws),
-        js_on_load=asset_text("canvas.js"),
+        js_on_load=component_script("canvas.js"),
         elem_id=elem_id,
         elem_classes=["picture-field"],
         apply_default_css=False,

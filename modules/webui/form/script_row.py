@@ -6,7 +6,7 @@ from what ``/api/v1/scripts`` says: a page with a component for each argument of
 
 import gradio as gr
 
-from modules.webui.assets import asset_text
+from modules.webui.assets import component_script
 from modules.webui.form.choices import FormChoices
 from modules.webui.form.form import Form
 from modules.webui.form.script_values import ARGUMENTS_KEY, NO_SCRIPT, SCRIPT_KEY
@@ -34,7 +34,7 @@ def script_row(form: Form, choices: FormChoices) -> None:
                 label="Script arguments",
                 show_label=False,
                 html_template=f'<div class="script-form" data-tab="{tab}"></div>',
-                js_on_load=asset_text("script_form.js"),
+                js_on_load=component_script("script_form.js"),
                 elem_id=f"{tab}_script_arguments",
                 apply_default_css=False,
             ),

@@ -9,7 +9,7 @@ import gradio as gr
 from modules.domain.infotext import split_infotext
 from modules.exceptions import NotFoundError
 from modules.history.difference import carry_over
-from modules.webui.assets import asset_text
+from modules.webui.assets import asset_text, component_script
 from modules.webui.events.generation_events import form_updates
 from modules.webui.form.paste import pasted_values
 from modules.webui.kit import PageKit
@@ -32,7 +32,7 @@ def history_tab(kit: PageKit) -> None:
         history = gr.HTML(
             {},
             html_template=asset_text("history.html"),
-            js_on_load=asset_text("history.js").replace("EVENTS", json.dumps(names)),
+            js_on_load=component_script("history.js").replace("EVENTS", json.dumps(names)),
             elem_id="history",
             apply_default_css=False,
         )

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from modules.webui.assets import asset_text
+from modules.webui.assets import asset_text, component_script
 from modules.webui.kit import PageKit
 
 __all__ = ["settings_tab"]
@@ -13,7 +13,7 @@ def settings_tab(kit: PageKit) -> None:  # noqa: ARG001 - all tabs are laid out 
     with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
         gr.HTML(
             html_template=asset_text("settings.html"),
-            js_on_load=asset_text("settings.js"),
+            js_on_load=component_script("settings.js"),
             elem_id="settings_form",
             apply_default_css=False,
         )

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from modules.webui.assets import asset_text
+from modules.webui.assets import asset_text, component_script
 from modules.webui.kit import PageKit
 
 __all__ = ["train_tab"]
@@ -13,7 +13,7 @@ def train_tab(kit: PageKit) -> None:  # noqa: ARG001 - all tabs are laid out by 
     with gr.Tab("Train", id="train", elem_id="tab_train"):
         gr.HTML(
             html_template=asset_text("train.html"),
-            js_on_load=asset_text("train.js"),
+            js_on_load=component_script("train.js"),
             elem_id="train",
             apply_default_css=False,
         )
