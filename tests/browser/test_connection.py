@@ -77,3 +77,17 @@ def test_a_lost_server_is_told_and_found_again(server: Server, open_page: OpenPa
         f"{server.address}/api/v1/jobs/{job['id']}/interrupt"
     )  # a press may be lost in a reload
     studio.wait_until("done")
+
+
+def test_a_reload_is_not_taken_for_a_lost_server(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server.address, loses_server=True)
+    page.add_init_script(f"({NOTE_GREETING})()")
+    for milliseconds in (0, 100, 200, 400, 800):
+        page.evaluate(f"setTimeout(() => location.reload(), {milliseconds})")
+        with page.expect_navigation():
+            pass
+    page.wait_for_function("window.studio?.isReady")
+    page.wait_for_timeout(1000)
+    assert page.evaluate(
+        "[sessionStorage.getItem('greeted'), sessionStorage.getItem('studio-server-away')]"
+    ) == [None, None]

@@ -6,7 +6,7 @@ const PAUSES = [1, 2, 3, 5];  // seconds between attempts, the last one again an
 const BACK_SHOWN = 3;         // seconds
 const AWAY = 'studio-server-away';
 const realFetch = window.fetch.bind(window);
-let banner = null, checking = false;
+let banner = null, checking = false, isLeaving = false;
 
 const show = (sentence, isBack) => {
   if (!banner) {
@@ -38,6 +38,7 @@ const check = async () => {
   try {
     let wasAway = false;
     for (let attempt = 0; !(await answers()); attempt++) {
+      if (isLeaving) return;   // what breaks off is the page
       wasAway = true;
       sessionStorage.setItem(AWAY, 'yes');
       show(studio.text('The server does not answer. Your form is kept; trying again …'), false);
@@ -77,6 +78,10 @@ window.fetch = async (...request) => {
     throw error;
   }
 };
+addEventListener('beforeunload', () => {
+  isLeaving = true;
+  setTimeout(() => { isLeaving = false; }, 1000 * BACK_SHOWN);   // it was a download: the page stays
+});
 addEventListener('offline', check);
 addEventListener('online', check);
 if (sessionStorage.getItem(AWAY)) greet();
