@@ -12,7 +12,7 @@ Object.defineProperty(window, 'gradio_config', {
     get: () => config,
     set(given) {
         config = given;
-        const wait = 'await new Promise((go) => setTimeout(go, 1500))';
+        const wait = 'await new Promise((go) => { window.runTheScripts = go; })';
         config.js = `async () => { ${wait}; return (${given.js})(); }`;
     },
 });
@@ -24,7 +24,9 @@ def test_every_tab_works_though_the_scripts_run_late(open_page: OpenPage, painte
     page.add_init_script(LATE)
     page.reload()
     open_tab(page, "Settings")
-    assert page.evaluate("window.studio === undefined")
+    page.locator(".settings-root").wait_for()
+    page.wait_for_function("window.runTheScripts")
+    page.evaluate("runTheScripts()")
     expect(page.locator("#setting_directories_filename_pattern_row input")).to_have_value("[date]")
     open_tab(page, "Train")
     expect(page.locator(".train-form [name=preset] option")).not_to_have_count(0)
