@@ -88,6 +88,7 @@ def create_services(options: LaunchOptions) -> Services:
         JobBoard(),
         freeze=lambda request: freeze_request(request, settings.current),
         archive=history,
+        wait_for=blobs.wait_for,
     )
     small_vaes = SmallVaes(
         (folders.models / "VAE-approx", folders.models / "VAE-taesd"), catalog.store, runtime

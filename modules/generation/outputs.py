@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -46,8 +45,8 @@ class JobOutput:
         source: of image to image, whose masked-off parts are put back over the result.
         extensions: may change pictures before they are written.
         lasting: whether what is put into the blob store must survive a power cut from then on.
-        settled: whether somebody calls :meth:`settle` before a picture is shown, so that what need not last
-            can be stored beside the job's further work.
+        soon: whether what need not last may be stored while the job goes on; who opens its file has to ask
+            the blob store.
 
     Attributes:
         facts: of the picture that was saved last.
@@ -62,11 +61,10 @@ class JobOutput:
     extensions: Extending = field(default_factory=NothingExtended)
     begun: datetime = field(default_factory=lambda: datetime.now().astimezone())
     lasting: bool = True
-    settled: bool = False
+    soon: bool = False
     facts: ImageFacts = field(default_factory=ImageFacts)
     comments: list[str] = field(default_factory=list)
     _made: dict[int, _Made] = field(default_factory=dict)
-    _storing: list[Future[None]] = field(default_factory=list)
 
     def save(self, image: ImagePlan, finished: FinishedImage) -> tuple[ResultImage, ...]:
         """Composite, write and describe one picture, and the masks that the settings want shown.
@@ -137,21 +135,9 @@ class JobOutput:
 
     def close(self, images: Sequence[ResultImage]) -> tuple[tuple[ResultImage, ...], str]:
         """Write the grid where the settings want one; returns it and the job's ``info`` as JSON text."""
-        try:
-            grid = self._grid()
-            info = self._info(images, has_grid=grid is not None)
-        finally:
-            self.settle()
+        grid = self._grid()
+        info = self._info(images, has_grid=grid is not None)
         return ((grid,) if grid is not None else ()), info
-
-    def settle(self) -> None:
-        """Wait until all pictures can be read.
-
-        Raises:
-            StorageError: one could not be written.
-        """
-        while self._storing:
-            self._storing.pop().result()
 
     def write(
         self,
@@ -206,10 +192,8 @@ class JobOutput:
         )
 
     def _stored(self, content: bytes) -> Path:
-        if self.settled and not self.lasting:
-            path, storing = self.blobs.put_soon(content)
-            self._storing.append(storing)
-            return path
+        if self.soon and not self.lasting:
+            return self.blobs.put_soon(content)
         return self.blobs.path(self.blobs.put(content, durable=self.lasting))
 
     def _name_facts(self, picture: Image.Image, image: ImagePlan, *, series: str | None) -> NameFacts:

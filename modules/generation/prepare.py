@@ -53,7 +53,7 @@ class Preparer:
         return JobRun(job, work, self.kit)
 
     def _plain(self, job: Job, plan: GenerationPlan) -> Work:
-        prepared = self._prepared(job, plan, self.extensions, settled=True)
+        prepared = self._prepared(job, plan, self.extensions, soon=True)
         done = {image.index for image in self.kit.jobs.finished_images(job.id)}
         return PlanWork(plan, prepared.story, prepared.output, done)
 
@@ -85,7 +85,7 @@ class Preparer:
         )
 
     def _prepared(
-        self, job: Job, plan: GenerationPlan, extensions: Extending, *, settled: bool = False
+        self, job: Job, plan: GenerationPlan, extensions: Extending, *, soon: bool = False
     ) -> PreparedRequest:
         source = prepare_source(plan, self.room)
         output = JobOutput(
@@ -97,7 +97,7 @@ class Preparer:
             extensions=extensions,
             begun=self._begun(job),
             lasting=self.kit.jobs.is_lasting(job.id),
-            settled=settled,
+            soon=soon,
         )
 
         def story(image: ImagePlan, memory: ImageMemory) -> ImageCoroutine:

@@ -32,12 +32,8 @@ class ImageOutput(Protocol):
         """Composite, write and describe one picture; masks that were asked for come behind it."""
         ...
 
-    def settle(self) -> None:
-        """Wait until all pictures that were saved can be read."""
-        ...
-
     def close(self, images: tuple[ResultImage, ...]) -> tuple[tuple[ResultImage, ...], str]:
-        """Settle and write grids; returns them and the job's ``info`` as JSON text."""
+        """Write grids; returns them and the job's ``info`` as JSON text."""
         ...
 
 
@@ -161,10 +157,7 @@ class PlanWork:
     def save(self, image: WorkImage, finished: FinishedImage) -> SavedImages:
         """See :class:`Work`."""
         self._unfinished -= 1
-        saved = SavedImages(self.output.save(image.image, finished))
-        if self._unfinished:  # after the last one, close() comes before anything is shown
-            self.output.settle()
-        return saved
+        return SavedImages(self.output.save(image.image, finished))
 
     def tolerates(self, image: WorkImage, error: Exception) -> bool:
         """See :class:`Work`."""

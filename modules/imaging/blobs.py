@@ -1,8 +1,9 @@
-"""Content-addressed store of uploaded pictures and of results that are not kept in a folder."""
+"""Store of uploaded pictures, named by their content, and of results that are not kept in a folder."""
 
 import hashlib
 import os
 import re
+import secrets
 import threading
 import time
 from concurrent.futures import Future
@@ -23,7 +24,7 @@ _ON_DISK_AFTER = 120.0  # seconds; systems write what they hold back within 35
 
 
 class BlobStore:
-    """Files named by the sha256 of their content; the same picture is stored once.
+    """Files named by the sha256 of their content, so that the same picture is stored once.
 
     Args:
         root: folder of the store, private to the server.
@@ -32,6 +33,7 @@ class BlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
+        self._arriving: dict[Path, tuple[bytes, Future[None]]] = {}
 
     def put(self, content: bytes, *, durable: bool = True) -> str:
         """Store bytes.
@@ -50,14 +52,42 @@ class BlobStore:
         self._store(self._place(blob_id), content, durable=durable)
         return blob_id
 
-    def put_soon(self, content: bytes) -> tuple[Path, Future[None]]:
-        """Begin to store bytes, beside other work and without waiting for the disk.
+    def put_soon(self, content: bytes) -> Path:
+        """Store bytes that are read now if ever, under a name of their own, while other work goes on.
 
         Returns:
-            The file that will be theirs, and what has a result once it is there; it raises as :meth:`put`.
+            The file that will be theirs; :meth:`read` and :meth:`wait_for` know it at once.
         """
-        path = self._place(hashlib.sha256(content).hexdigest())
-        return path, helpers().submit(self._store, path, content, durable=False)
+        path = self._place(secrets.token_hex(32))
+        ready = Future[None]()
+        self._arriving[path] = (content, ready)
+        helpers().submit(self._arrive, path, content, ready)
+        return path
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of a file, also of one that is still being stored.
+
+        Raises:
+            OSError: it cannot be read.
+            StorageError: it could not be stored.
+        """
+        arriving = self._arriving.get(path)
+        if arriving is None:
+            return path.read_bytes()
+        content, ready = arriving
+        if ready.done():
+            ready.result()
+        return content
+
+    def wait_for(self, path: Path) -> None:
+        """Wait until a file that is still being stored is there.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        arriving = self._arriving.get(path)
+        if arriving is not None:
+            arriving[1].result()
 
     def get(self, blob_id: str) -> bytes:
         """The stored bytes.
@@ -118,6 +148,18 @@ class BlobStore:
                     path.unlink(missing_ok=True)
                     freed += status.st_size
             return freed
+
+    def _arrive(self, path: Path, content: bytes, ready: Future[None]) -> None:
+        try:
+            self._store(path, content, durable=False)
+        except Exception as error:  # noqa: BLE001 - who waits hears of it
+            ready.set_exception(error)
+            self._arriving[path] = (b"", ready)  # until the disk works again
+            return
+        for known, (_, stored) in tuple(self._arriving.items()):
+            if known == path or stored.done():
+                self._arriving.pop(known, None)
+        ready.set_result(None)
 
     def _store(self, path: Path, content: bytes, *, durable: bool) -> None:
         with self._lock:

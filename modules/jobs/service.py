@@ -4,6 +4,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, Unpack
 
 from modules.domain.job import JobKind, JobState, JobView, Lasting, ResultImage
@@ -37,12 +38,12 @@ class PictureArchive(Protocol):
 class JobService:
     """Submit, watch and steer jobs; hand them to the runner and take its results.
 
-    Every method may be called from any thread. Methods of the first half are for pages and
-    clients, those of the second half for the runner.
+    Every method may be called from any thread. The first half is for pages and clients, the second for the runner.
 
     Args:
         freeze: ends what depends on the moment of submitting: random seeds, current settings.
         archive: keeps what jobs have made; None keeps nothing beyond the queue's own file.
+        wait_for: waits until the file of a picture is there, if it is still being stored.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class JobService:
         board: JobBoard,
         freeze: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
         archive: PictureArchive | None = None,
+        wait_for: Callable[[Path], None] = lambda _path: None,
     ) -> None:
         self._queue = queue
         self._board = board
         self._freeze = freeze
         self._archive = archive
+        self._wait_for = wait_for
         self._notes = JobNotes()
         self._work = threading.Event()
         self._work.set()  # the file may hold jobs from before
@@ -200,7 +203,8 @@ class JobService:
         """Look a finished picture up by its unguessable id.
 
         Raises:
-            NotFoundError: there is no such picture.
+            NotFoundError: there is none.
+            StorageError: its file could not be written.
         """
         kept = self._archive.find(image_id) if self._archive is not None else None
         try:
@@ -209,6 +213,7 @@ class JobService:
             if kept is None:
                 raise
             return kept
+        self._wait_for(Path(found.image.path))
         return found if kept is None else replace(found, image=replace(found.image, path=kept.image.path))
 
     def totals(self) -> Totals:

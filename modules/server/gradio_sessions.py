@@ -24,17 +24,19 @@ class GradioSessions:
     def __init__(self) -> None:
         self._owners: OrderedDict[str, str] = OrderedDict()
 
+    @staticmethod
+    def concern(scope: Scope) -> bool:
+        """Whether a request is one of a page's to Gradio."""
+        return str(scope["path"]).startswith(_PREFIX)
+
     async def admit(self, scope: Scope, receive: Receive, user: str) -> Receive | None:
-        """Check the session hash of a request, if it carries one.
+        """Check the session hash of a request that :meth:`concern` names, if it carries one.
 
         Returns:
             A ``receive`` for the application (a body that had to be read is played again), or None when
             the hash is somebody else's.
         """
-        path: str = scope["path"]
-        if not path.startswith(_PREFIX):
-            return receive
-        parts = path.removeprefix(_PREFIX).split("/")
+        parts = str(scope["path"]).removeprefix(_PREFIX).split("/")
         shown = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
         if parts[0] in _HASH_IN_PATH:
             shown += parts[1:2]

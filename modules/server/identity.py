@@ -14,4 +14,8 @@ def caller_of(request: Request) -> Principal:
     return cast("Principal", request.state.principal)
 
 
-Caller = Annotated[Principal, Depends(caller_of)]
+async def _caller(request: Request) -> Principal:
+    return caller_of(request)  # FastAPI would send a plain function to another thread
+
+
+Caller = Annotated[Principal, Depends(_caller)]

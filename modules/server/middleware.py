@@ -76,7 +76,7 @@ class Guard:
         scope.setdefault("state", {})["principal"] = answer
         scope["state"]["owner"] = answer.name if answer is not None else None
         body: Receive | None = exchange.receive
-        if answer is not None and self._access.is_multi_user():
+        if answer is not None and self._sessions.concern(scope) and self._access.is_multi_user():
             body = await self._sessions.admit(scope, exchange.receive, answer.name)
         if body is None:
             await _answer(_error(403, "this page belongs to somebody else"), scope, exchange)

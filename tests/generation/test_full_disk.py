@@ -9,6 +9,7 @@ import pytest
 
 from modules.domain.job import JobState, JobView
 from modules.domain.request import GenerationRequest
+from modules.exceptions import StorageError
 from modules.imaging import files
 from modules.services import Services
 
@@ -30,7 +31,9 @@ def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
         failed = made(services)
         unsaved = REQUEST.model_copy(update={"save_images": False})
         answered = services.jobs.wait(services.jobs.submit(unsaved, "ann", lasting="nothing"), 120)
-        assert answered.error_kind == "StorageError"
+        (image,) = answered.images
+        with pytest.raises(StorageError, match=r"^The disk is full: "):
+            services.jobs.image(image.id)
     assert failed.state is JobState.FAILED
     assert failed.error_kind == "StorageError"
     assert failed.error is not None
@@ -55,27 +58,26 @@ def test_only_the_pictures_of_a_request_that_keeps_something_wait_for_the_disk(
     unsaved = REQUEST.model_copy(update={"save_images": False})
     answered = jobs.wait(jobs.submit(unsaved, "ann", lasting="nothing"), 120)
     assert answered.state is JobState.DONE
-    assert Path(answered.images[0].path).read_bytes().startswith(b"\x89PNG")
+    assert services.blobs.read(Path(answered.images[0].path)).startswith(b"\x89PNG")
     for request in (REQUEST, unsaved.model_copy(update={"seed": 6})):
         assert jobs.wait(jobs.submit(request, "ann", lasting="pictures"), 120).error_kind == "StorageError"
 
 
-def test_a_picture_that_is_stored_beside_other_work_is_shown_once_it_can_be_read(
+def test_a_picture_that_nobody_keeps_is_answered_before_it_is_stored_and_found_by_its_id_after_that(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, begun, may_write = files._temporary, threading.Event(), threading.Event()
+    write, may_write = files._temporary, threading.Event()
 
     def slow(path: Path, content: bytes, *, durable: bool = True) -> Path:
-        begun.set()
         assert may_write.wait(60)
         return write(path, content, durable=durable)
 
     monkeypatch.setattr(files, "_temporary", slow)
     two = REQUEST.model_copy(update={"save_images": False, "n_iter": 2, "seed": 7})
-    job = services.jobs.submit(two, "ann", lasting="nothing")
-    assert begun.wait(60)
-    assert services.jobs.view(job).images == ()
-    may_write.set()
-    view = services.jobs.wait(job, 120)
+    view = services.jobs.wait(services.jobs.submit(two, "ann", lasting="nothing"), 120)
     assert view.state is JobState.DONE
-    assert [Path(image.path).read_bytes()[:4] for image in view.images] == [b"\x89PNG"] * 2
+    assert [services.blobs.read(Path(image.path))[:4] for image in view.images] == [b"\x89PNG"] * 2
+    assert not any(Path(image.path).exists() for image in view.images)
+    may_write.set()
+    found = [Path(services.jobs.image(image.id).image.path) for image in view.images]
+    assert [path.read_bytes()[:4] for path in found] == [b"\x89PNG"] * 2

@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from PIL import Image
 
 from modules.exceptions import NotFoundError, RequestError, StorageError
 from modules.imaging.blobs import BlobStore
+from modules.imaging.files import write_replacing
 from modules.imaging.metadata import encode_image
 
 
@@ -86,3 +88,40 @@ def test_what_a_power_cut_has_cut_short_is_stored_again(store: BlobStore) -> Non
     store.path(blob_id).write_bytes(b"con")
     assert store.put(b"content", durable=False) == blob_id
     assert store.get(blob_id) == b"content"
+
+
+def test_what_is_still_being_stored_is_read_at_once_and_its_file_can_be_waited_for(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = threading.Event()
+
+    def slow(path: Path, content: bytes, *, durable: bool) -> None:
+        may_write.wait(30)
+        write_replacing(path, content, durable=durable)
+
+    monkeypatch.setattr("modules.imaging.blobs.write_replacing", slow)
+    path = store.put_soon(b"content")
+    assert not path.exists()
+    assert store.read(path) == b"content"
+    may_write.set()
+    store.wait_for(path)
+    assert path.read_bytes() == store.read(path) == b"content"
+    store.wait_for(path)  # nothing is stored any more
+
+
+def test_who_wants_what_could_not_be_stored_hears_why(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes, *, durable: bool) -> None:
+        raise StorageError(path, "The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("modules.imaging.blobs.write_replacing", full)
+        lost = store.put_soon(b"content")
+        with pytest.raises(StorageError, match="disk is full"):
+            store.wait_for(lost)
+        with pytest.raises(StorageError, match="disk is full"):
+            store.read(lost)
+    store.wait_for(store.put_soon(b"more"))
+    with pytest.raises(FileNotFoundError):  # nothing is remembered once the disk works again
+        store.read(lost)

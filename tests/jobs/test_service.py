@@ -82,6 +82,18 @@ def test_a_job_is_watched_while_it_is_followed_or_asked_for(
     assert not service.is_watched(job_id)
 
 
+def test_a_picture_is_found_when_its_file_is_there(tmp_path: Path) -> None:
+    waited: list[Path] = []
+    service = JobService(JobQueue(tmp_path / "jobs.sqlite3"), JobBoard(), wait_for=waited.append)
+    job_id = service.submit(REQUEST, "ann")
+    claim(service)
+    service.add_images(job_id, ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text"))
+    assert waited == []  # showing it waits for nobody
+    assert service.image("img").job_id == job_id
+    assert waited == [Path("/out/1.png")]
+    service.close()
+
+
 def test_finished_pictures_are_shown_at_once_and_found_by_id(service: JobService) -> None:
     job_id = service.submit(REQUEST, "ann")
     claim(service)

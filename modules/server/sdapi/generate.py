@@ -63,7 +63,7 @@ async def _generate(
     images = () if payload.send_images is False else view.images
     settings = services.settings.current.overridden(payload.override_settings or {})
     content = await run_in_threadpool(
-        generation_answer, images, settings, parameters_echo(payload), view.info or "{}"
+        generation_answer, images, settings, parameters_echo(payload), view.info or "{}", services.blobs.read
     )
     return Response(content, media_type="application/json", headers=ALREADY_COMPRESSED)
 

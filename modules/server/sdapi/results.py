@@ -1,6 +1,7 @@
 """Finished pictures as A1111 sends them: base64, the file's own bytes where they fit."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pybase64
@@ -26,7 +27,11 @@ _MEDIA_TYPES = {
 
 
 def generation_answer(
-    images: tuple[ResultImage, ...], settings: Settings, parameters: Mapping[str, JsonValue], info: str
+    images: tuple[ResultImage, ...],
+    settings: Settings,
+    parameters: Mapping[str, JsonValue],
+    info: str,
+    read: Callable[[Path], bytes],
 ) -> bytes:
     """What txt2img and img2img answer, as JSON.
 
@@ -35,30 +40,31 @@ def generation_answer(
         settings: say in which format they are wanted.
         parameters: the request as it was understood.
         info: of the whole job, as JSON text.
+        read: gives the content of a picture's file.
 
     Raises:
         NotFoundError: a picture's file was deleted.
     """
-    encoded = [_encoded(image, settings) for image in sorted(images, key=lambda image: image.index)]
+    encoded = [_encoded(image, settings, read) for image in sorted(images, key=lambda image: image.index)]
     rest = GenerationResponse(images=[], parameters=dict(parameters), info=info).model_dump_json().encode()
     # nearly all of it is base64, of which no character has to be escaped or looked at again
     before, after = rest.split(b"[]", 1)
     return b"".join((before, b"[", b",".join(b'"%b"' % image for image in encoded), b"]", after))
 
 
-def _encoded(image: ResultImage, settings: Settings) -> bytes:
+def _encoded(image: ResultImage, settings: Settings, read: Callable[[Path], bytes]) -> bytes:
     """One picture as base64 in the format of ``samples_format``, its parameters inside."""
     try:
-        content = Path(image.path).read_bytes()
+        content = read(Path(image.path))
     except OSError as error:
         raise NotFoundError("images", f"picture {image.id} was deleted") from error
     if picture_type(content[:12]) != _MEDIA_TYPES.get(settings.samples_format):
-        content = _converted(Path(image.path), image.infotext, settings)
+        content = _converted(content, image.infotext, settings)
     return pybase64.b64encode(content)
 
 
-def _converted(path: Path, infotext: str, settings: Settings) -> bytes:
-    with Image.open(path) as picture:
+def _converted(content: bytes, infotext: str, settings: Settings) -> bytes:
+    with Image.open(io.BytesIO(content)) as picture:
         return encode_image(
             picture,
             settings.samples_format,
