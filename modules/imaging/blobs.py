@@ -59,9 +59,9 @@ class BlobStore:
             The file that will be theirs; :meth:`read` and :meth:`wait_for` know it at once.
         """
         path = self._place(secrets.token_hex(32))
-        ready = Future[None]()
-        self._arriving[path] = (content, ready)
-        helpers().submit(self._arrive, path, content, ready)
+        storing = helpers().submit(self._store, path, content, durable=False)
+        self._arriving[path] = (content, storing)
+        storing.add_done_callback(lambda _done: self._has_arrived(path))
         return path
 
     def read(self, path: Path) -> bytes:
@@ -74,9 +74,9 @@ class BlobStore:
         arriving = self._arriving.get(path)
         if arriving is None:
             return path.read_bytes()
-        content, ready = arriving
-        if ready.done():
-            ready.result()
+        content, storing = arriving
+        if storing.done():
+            storing.result()
         return content
 
     def wait_for(self, path: Path) -> None:
@@ -149,17 +149,14 @@ class BlobStore:
                     freed += status.st_size
             return freed
 
-    def _arrive(self, path: Path, content: bytes, ready: Future[None]) -> None:
-        try:
-            self._store(path, content, durable=False)
-        except Exception as error:  # noqa: BLE001 - who waits hears of it
-            ready.set_exception(error)
-            self._arriving[path] = (b"", ready)  # until the disk works again
+    def _has_arrived(self, path: Path) -> None:
+        _, storing = self._arriving[path]
+        if storing.exception() is not None:
+            self._arriving[path] = (b"", storing)  # who asks hears why, until the disk works again
             return
-        for known, (_, stored) in tuple(self._arriving.items()):
-            if known == path or stored.done():
+        for known, (_, storing) in tuple(self._arriving.items()):
+            if storing.done():
                 self._arriving.pop(known, None)
-        ready.set_result(None)
 
     def _store(self, path: Path, content: bytes, *, durable: bool) -> None:
         with self._lock:

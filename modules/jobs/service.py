@@ -38,7 +38,7 @@ class PictureArchive(Protocol):
 class JobService:
     """Submit, watch and steer jobs; hand them to the runner and take its results.
 
-    Every method may be called from any thread. The first half is for pages and clients, the second for the runner.
+    Every method may be called from any thread: the first half by pages and clients, the rest by the runner.
 
     Args:
         freeze: ends what depends on the moment of submitting: random seeds, current settings.
@@ -460,13 +460,12 @@ class JobService:
     def _etas(self) -> dict[str, float]:
         """Seconds until each waiting job will have ended, as far as can be told."""
         running = [view for view in self._board.active() if view.state is JobState.RUNNING]
-        clock: float | None = sum(view.eta_seconds or 0.0 for view in running)
+        clock = sum(view.eta_seconds or 0.0 for view in running)
         etas: dict[str, float] = {}
         for job_id in self._queue.pending():
-            cost = self._expected(job_id)
-            clock = None if cost is None or clock is None else clock + cost
-            if clock is None:
+            if (cost := self._expected(job_id)) is None:
                 break
+            clock += cost
             etas[job_id] = clock
         return etas
 
