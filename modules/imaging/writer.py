@@ -87,7 +87,8 @@ class ImageWriter:
             suffix: end of the name, such as ``-before-color-correction``.
 
         Raises:
-            StorageError: disk full, no permission ...; nothing is left half-written.
+            StorageError: disk full, no permission, a folder that leads elsewhere ...; nothing is left
+                half-written.
         """
         is_grid = kind.endswith("-grid")
         format = fitting_format(settings.grid_format if is_grid else settings.samples_format, *image.size)
@@ -111,15 +112,22 @@ class ImageWriter:
         )
 
     def folder(self, facts: NameFacts, settings: Settings, *, kind: OutputKind) -> Path:
-        """The folder in which a picture of this kind is saved; it need not exist yet."""
+        """The folder in which a picture of this kind is saved; it need not exist yet.
+
+        Raises:
+            StorageError: a link on the way leads out of the outputs folder.
+        """
         base = self._root.joinpath(*self._below_root(_output_folder(settings, kind)))
-        return base.joinpath(*_sub_folder(facts, settings, kind))
+        folder = base.joinpath(*_sub_folder(facts, settings, kind))
+        if not folder.resolve().is_relative_to(self._root.resolve()):
+            raise StorageError(folder, f"The folder {folder.name} leads out of the outputs folder.")
+        return folder
 
     def _below_root(self, setting: str) -> tuple[str, ...]:
         """An output folder setting as names below the root; A1111's ``outputs/...`` is the root itself."""
         path = Path(setting)
-        if path.is_absolute() and path.is_relative_to(self._root):
-            return path.relative_to(self._root).parts
+        if path.is_absolute() and path.is_relative_to(self._root):  # compares names: ".." may lead out again
+            return safe_parts("/".join(path.relative_to(self._root).parts))
         parts = safe_parts(setting)
         return parts[1:] if parts[:1] == ("outputs",) else parts
 

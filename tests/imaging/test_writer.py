@@ -267,3 +267,31 @@ def test_an_absolute_folder_counts_only_inside_the_outputs(writer: ImageWriter, 
 
     assert writer.folder(FACTS, inside, kind="txt2img") == tmp_path / "outputs" / "mine"
     assert writer.folder(FACTS, outside, kind="txt2img") == tmp_path / "outputs" / "etc"
+
+
+def test_a_folder_below_the_outputs_cannot_climb_out_again(writer: ImageWriter, tmp_path: Path) -> None:
+    climbing = set_options(outdir_txt2img_samples=str(tmp_path / "outputs/../../X"), save_to_dirs=False)
+
+    saved = writer.save(PICTURE, FACTS, climbing, kind="txt2img")
+
+    assert saved.path.parent == tmp_path / "outputs" / "X"
+
+
+def test_a_link_that_leads_out_of_the_outputs_is_refused(writer: ImageWriter, tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "outputs" / "link").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(StorageError, match="link leads out of the outputs folder"):
+        writer.save(PICTURE, FACTS, set_options(outdir_samples="link", save_to_dirs=False), kind="txt2img")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_outputs_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "large-disk").mkdir()
+    (tmp_path / "outputs").symlink_to(tmp_path / "large-disk")
+
+    saved = ImageWriter(tmp_path / "outputs").save(PICTURE, FACTS, PLAIN, kind="txt2img")
+
+    assert saved.path.is_relative_to(tmp_path / "outputs")
+    assert names_in(tmp_path / "large-disk") == [saved.path.name]
