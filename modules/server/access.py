@@ -2,10 +2,10 @@
 
 Three doors lead to the same check: a session cookie, a bearer token, HTTP Basic. On a loopback bind
 ``--api`` opens A1111's routes to local programs without credentials, unless ``--api-auth`` asks for them.
+A header without a name or token in it counts as none: clients send one when nothing was filled in.
 """
 
 import base64
-import binascii
 import hmac
 import ipaddress
 import re
@@ -34,6 +34,7 @@ _OPEN_PREFIXES = (
     "/redoc",
     "/openapi.json",
 )
+_NO_NAME_NO_PASSWORD = base64.b64encode(b":").decode()
 _PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?\Z", re.IGNORECASE)
 
@@ -153,15 +154,16 @@ class Access:
             headers: of the request, found in lower case.
             cookies: cookies by name.
         """
-        authorization = headers.get("authorization")
+        authorization = headers.get("authorization", "")
         session = cookies.get(self.cookie)
         principal = self.accounts.check_session(session) if session else None
         if principal is not None:
             return principal
-        if authorization is not None:
-            return self._check(client, lambda: self._by_header(authorization))
+        says_who = _holds_credentials(authorization)
         if self._is_open(path, client, headers):
-            return LOCAL
+            return (says_who and self._by_header(authorization)) or LOCAL
+        if says_who:
+            return self._check(client, lambda: self._by_header(authorization))
         return Refusal("Not authenticated")
 
     def log_in(self, client: str, name: str, password: str) -> Principal | Refusal:
@@ -197,7 +199,7 @@ class Access:
             return None
         try:
             name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, not ASCII or not UTF-8
             return None
         return self._by_password(name, password)
 
@@ -206,6 +208,14 @@ class Access:
         if expected is not None and hmac.compare_digest(expected.encode(), password.encode()):
             return Principal(name, "admin")
         return self.accounts.check_password(name, password)
+
+
+def _holds_credentials(authorization: str) -> bool:
+    """Whether a header names somebody at all; a bare scheme and Basic's ``:`` do not."""
+    scheme, _, value = authorization.strip().partition(" ")
+    if scheme.lower() not in ("", "basic", "bearer"):
+        return True
+    return value.strip() not in ("", _NO_NAME_NO_PASSWORD)
 
 
 def _is_address(name: str) -> bool:

@@ -5,6 +5,7 @@ on wrong attempts belongs to the credentials. It knows no routes; what is not in
 a caller that proved who he is, also for routes that an extension or Gradio adds later.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,7 +26,10 @@ from modules.server.gradio_sessions import GradioSessions
 
 __all__ = ["PUBLIC_PATHS", "Guard", "GuardedApp"]
 
+log = logging.getLogger(__name__)
+
 PUBLIC_PATHS = ("/login", "/health")  # at most five, all of them harmless to strangers
+_LENGTH_DIGITS = 18  # of a Content-Length: 2**59 bytes
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Gradio builds its templates with `new Function` and inline styles; everything still comes from here.
 _CONTENT_POLICY = (
@@ -69,6 +73,16 @@ class Guard:
         origin = self._allowed_origin(scope, headers)
         cors = self._cors(scope, headers, origin)
         exchange = _Exchange(receive, send, self._access.max_body, cors, self._note_for(scope))
+        try:
+            await self._judge(scope, headers, origin, exchange)
+        except Exception:
+            if exchange.has_started or scope["type"] != "http":
+                raise  # the application has answered it already, or nothing can be said any more
+            log.exception("%s %s failed at the door", scope["method"], scope["path"])
+            await _answer(_error(500, "an unexpected error happened"), scope, exchange)
+
+    async def _judge(self, scope: Scope, headers: Headers, origin: str, exchange: "_Exchange") -> None:
+        """Let the application answer, or refuse."""
         answer = self._refuse_at_the_door(scope, headers, origin) or self._identify(scope, headers)
         if isinstance(answer, Response):
             await _answer(answer, scope, exchange)
@@ -114,7 +128,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
             return _error(400, "Content-Length is not a number")
-        if int(length) > self._access.max_body:
+        if len(length) > _LENGTH_DIGITS or int(length) > self._access.max_body:
             return self._too_large()
         if origin and _is_preflight(scope, headers):
             return Response()
@@ -170,7 +184,10 @@ def _same_origin(scope: Scope, headers: Mapping[str, str], host: str) -> bool:
     if origin is None and web_socket:
         return headers.get("authorization") is not None  # a browser always sends an origin here
     if origin is not None:
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # such as http://[
+            return False
         if parts.scheme not in ("http", "https") or parts.netloc.lower() != host.lower():
             return False
     return headers.get("sec-fetch-site", "none") in ("same-origin", "none")

@@ -18,6 +18,7 @@ CATCH_ALL = {
     "modules/jobs/board.py",  # a follower's failing callback is its own problem
     "modules/plugins/manager.py",  # a hook of an extension
     "modules/server/errors.py",  # the HTTP boundary
+    "modules/server/middleware.py",  # the same one step further out: a mistake of the guard itself
     "modules/training/finetuning/job.py",  # what breaks a training ends that job only
     "modules/webui/tabs/extras_events.py",  # as the next: a form of its own
     "modules/webui/events/relay.py",  # what goes wrong while a form is read is said on the page

@@ -81,6 +81,7 @@ def test_wrong_credentials_are_refused(tmp_path: Path) -> None:
         {"auth": ("nobody", "bot password")},
         {"headers": {"authorization": "Bearer wrong"}},
         {"headers": {"authorization": "Basic !!!"}},
+        {"headers": {"authorization": b"Basic \xff\xff"}},
         {"headers": {"authorization": "Negotiate x"}},
         {"headers": {"cookie": f"{access.cookie}=wrong"}},
     ]
@@ -102,6 +103,34 @@ def test_the_api_flag_opens_the_api_to_this_machine_only(tmp_path: Path) -> None
     assert call(access, "GET", WHO).json()["name"] == "local"
     assert call(access, "GET", "/").status_code == 401
     assert call(access, "GET", WHO, client="192.168.1.9").status_code == 401
+
+
+EMPTY = ("", "Basic", "Basic ", "basic Og==", "Bearer ")
+
+
+@pytest.mark.parametrize("header", [*EMPTY, "Basic bm9ib2R5OndvcmQ=", "Bearer wrong", "Negotiate x"])
+def test_an_open_api_minds_no_header_that_names_nobody(tmp_path: Path, header: str) -> None:
+    access = make_access(tmp_path, api_open=True)
+    for _ in range(12):
+        assert call(access, "GET", WHO, headers={"authorization": header}).json()["name"] == "local"
+    assert not access.failures.seconds_left("127.0.0.1")
+    token = access.accounts.create_token("cid", "artist")
+    assert call(access, "GET", WHO, headers={"authorization": f"Bearer {token}"}).json()["name"] == "cid"
+
+
+@pytest.mark.parametrize("header", EMPTY)
+def test_an_empty_header_is_no_wrong_attempt_and_opens_nothing(tmp_path: Path, header: str) -> None:
+    access = make_access(tmp_path, api_open=True, basic={"bot": "bot password"})
+    for _ in range(12):
+        answer = call(access, "GET", WHO, headers={"authorization": header})
+        assert (answer.status_code, answer.json()["detail"]) == (401, "Not authenticated")
+
+
+def test_a_header_that_is_no_text_is_a_wrong_attempt(tmp_path: Path) -> None:
+    access = make_access(tmp_path)
+    sent = {"authorization": b"Basic \xff\xff"}
+    answers = [call(access, "GET", WHO, headers=sent).status_code for _ in range(11)]
+    assert answers == [401] * 10 + [429]
 
 
 def test_the_api_flag_opens_nothing_on_other_addresses(tmp_path: Path) -> None:
@@ -131,6 +160,7 @@ def test_a_foreign_host_is_refused_whoever_asks(tmp_path: Path, host: str) -> No
         {"origin": "null"},
         {"origin": "http://127.0.0.1:9999"},
         {"origin": "file://"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
         {"origin": "http://127.0.0.1:7860", "sec-fetch-site": "cross-site"},
@@ -161,6 +191,7 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(tmp_path: Path) ->
     assert call(access, "POST", WHO, content=b"x" * 1000).json()["bytes"] == 1000
     assert call(access, "POST", WHO, content=b"x" * 1001).status_code == 413
     assert call(access, "POST", WHO, content=b"", headers={"content-length": "-5"}).status_code == 400
+    assert call(access, "POST", WHO, content=b"", headers={"content-length": "9" * 5000}).status_code == 413
 
 
 def test_a_body_without_a_length_is_bounded_too(tmp_path: Path) -> None:
@@ -188,6 +219,20 @@ def test_every_answer_carries_the_security_headers(tmp_path: Path) -> None:
 def test_a_bug_is_answered_without_its_details(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     access = make_access(tmp_path)
     answer = call(access, "GET", "/bug", headers=session(access))
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers
+    assert "/secret/path" in caplog.text
+
+
+def test_a_mistake_of_the_guard_is_answered_with_its_headers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(Access, "authenticate", fails)
+    answer = call(make_access(tmp_path), "GET", WHO)
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "content-security-policy" in answer.headers
