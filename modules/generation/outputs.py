@@ -134,10 +134,10 @@ class JobOutput:
         return masks
 
     def close(self, images: Sequence[ResultImage]) -> tuple[tuple[ResultImage, ...], str]:
-        """Write the grid where the settings want one; returns it and the job's ``info`` as JSON text."""
+        """Write the grid where the settings want one; returns it if it is shown, and the job's ``info``."""
         grid = self._grid()
-        info = self._info(images, has_grid=grid is not None)
-        return ((grid,) if grid is not None else ()), info
+        shown = (grid,) if grid is not None and self.plan.settings.return_grid else ()
+        return shown, self._info(images, has_grid=bool(shown))
 
     def write(
         self,

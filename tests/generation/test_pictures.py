@@ -105,6 +105,19 @@ def test_info_names_every_picture(services: Services) -> None:
     assert len(info["infotexts"]) == 3  # the grid's first
 
 
+def test_a_grid_that_is_not_to_be_shown_is_only_written(services: Services) -> None:
+    grids = services.options.folders.outputs / "txt2img-grids"
+    before = set(grids.rglob("*.png"))
+    request = GenerationRequest.model_validate(
+        {**BASE, "steps": 1, "batch_size": 2, "override_settings": {"return_grid": False}}
+    )
+    view = finished(services, services.jobs.submit(request, "artist"))
+    info = json.loads(view.info)
+    assert [image.index for image in view.images] == [0, 1]
+    assert (info["index_of_first_image"], len(info["infotexts"])) == (0, 2)
+    assert len(set(grids.rglob("*.png")) - before) == 1
+
+
 def test_denoising_zero_gives_the_source_back(services: Services, tmp_path: Path) -> None:
     source = stored_picture(services)
     near = {"images": (source,), "denoising_strength": 0.0}
