@@ -1,17 +1,19 @@
 """The bin: deleted pictures wait in a folder of their own until it is emptied."""
 
 import contextlib
-import shutil
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from modules.exceptions import NotFoundError, StorageError
-from modules.imaging.files import make_folder, storage_error
+from modules.history.companions import companions
+from modules.imaging.files import make_folder, move_new, stem_is_free, storage_error
 
 __all__ = ["BIN", "PictureBin"]
 
+log = logging.getLogger(__name__)
+
 BIN = ".bin"
-_COMPANIONS = (".txt", ".jpg")  # parameters as text and the smaller copy, which the writer may lay beside
 
 
 class PictureBin:
@@ -21,10 +23,13 @@ class PictureBin:
 
     Args:
         outputs: the folder of all pictures.
+        is_picture: whether the history knows a path (as above) as a picture of its own, which is never
+            moved or deleted for another one's sake.
     """
 
-    def __init__(self, outputs: Path) -> None:
+    def __init__(self, outputs: Path, is_picture: Callable[[str], bool]) -> None:
         self._outputs = outputs
+        self._is_picture = is_picture
 
     def throw_in(self, path: str) -> str:
         """Move a picture and what lies beside it into the bin; returns where it lies now.
@@ -57,7 +62,7 @@ class PictureBin:
         except NotFoundError:
             return
         try:
-            for each in (file, *_companions(file)):
+            for each in (*self._companions(file), file):
                 each.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(file, error) from error
@@ -65,17 +70,23 @@ class PictureBin:
 
     def _move(self, path: str, wanted: str) -> str:
         file = self._inside(path)
-        target = _free(self._outputs / PurePosixPath(wanted))
+        beside = self._companions(file)
+        target = self._outputs / PurePosixPath(wanted)
         make_folder(target.parent)
-        try:
-            for companion in _companions(file):
-                shutil.move(companion, target.with_suffix(companion.suffix))
-            shutil.move(file, target)
-        except OSError as error:
-            raise storage_error(file, error) from error
+        while not move_new(file, target := _free(target)):
+            pass  # somebody took the name at this moment
+        for companion in beside:
+            try:
+                if not move_new(companion, target.with_suffix(companion.suffix)):
+                    log.warning("%s stays where it is: its place is taken", companion.name)
+            except StorageError as error:
+                log.warning("a picture was moved without what lay beside it: %s", error)
         if path.startswith(f"{BIN}/"):
             self._prune(file.parent)
         return target.relative_to(self._outputs).as_posix()
+
+    def _companions(self, file: Path) -> tuple[Path, ...]:
+        return companions(file, lambda beside: self._is_picture(beside.relative_to(self._outputs).as_posix()))
 
     def _inside(self, path: str) -> Path:
         """The file, if it is a file and truly lies in the outputs folder, links followed."""
@@ -92,17 +103,10 @@ class PictureBin:
                 folder = folder.parent
 
 
-def _companions(file: Path) -> Iterator[Path]:
-    for suffix in _COMPANIONS:
-        beside = file.with_suffix(suffix)
-        if beside != file and beside.is_file():
-            yield beside
-
-
 def _free(wanted: Path) -> Path:
-    """The path itself, or the first of ``name-1``, ``name-2`` ... that is free."""
+    """The path itself, or the first of ``name-1``, ``name-2`` ... of which no file bears the stem."""
     path, number = wanted, 0
-    while path.exists():
+    while not stem_is_free(path):
         number += 1
         path = wanted.with_stem(f"{wanted.stem}-{number}")
     return path

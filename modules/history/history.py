@@ -50,7 +50,7 @@ class History:
         self._outputs = outputs
         self._queue_file = data / "queue.sqlite"
         self._thumbnails = data / "thumbnails"
-        self._bin = PictureBin(outputs)
+        self._bin = PictureBin(outputs, self.index.has_path)
         self._stopping = threading.Event()
         self.worker: threading.Thread | None = None
 

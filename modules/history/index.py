@@ -139,6 +139,10 @@ class HistoryIndex:
         rows = self.store.rows("SELECT * FROM described WHERE owner = ? AND binned IS NOT NULL", owner)
         return [picture_from_row(row) for row in rows]
 
+    def has_path(self, path: str) -> bool:
+        """Whether the file of that path, below the outputs folder, is a picture of anybody's."""
+        return bool(self.store.rows("SELECT 1 FROM pictures WHERE path = ?", path))
+
     def paths(self) -> dict[str, str]:
         """Digest of every picture of every owner by the path of its file."""
         return {row["path"]: row["digest"] for row in self.store.rows("SELECT path, digest FROM pictures")}

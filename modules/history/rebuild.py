@@ -12,9 +12,11 @@ from pathlib import Path, PurePosixPath
 from modules.domain.infotext import split_infotext
 from modules.exceptions import RequestError
 from modules.history.bin import BIN
+from modules.history.companions import is_small_copy
 from modules.history.index import HistoryIndex
 from modules.history.picture import NewPicture, PictureKind
 from modules.imaging.decode import open_image
+from modules.imaging.files import PICTURE_SUFFIXES
 from modules.imaging.metadata import read_metadata
 from modules.jobs.results import StoredResult
 
@@ -31,7 +33,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 LOCAL_OWNER = "local"  # whoever sits at the machine, as long as there are no users
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif")
 _LEFT_OUT = ("init-images",)  # copies of what was handed in
 _BATCH = 100  # pictures in one transaction
 
@@ -107,7 +108,8 @@ def rebuild(
         report: told how many of the new files are read, and how many there are.
         is_stopped: asked between files; a stopped rebuild goes on where it was the next time.
     """
-    indexed, files = index.paths(), dict(_picture_files(outputs))
+    indexed = index.paths()
+    files = dict(_picture_files(outputs, indexed))
     if indexed and not files:
         log.warning("there is no picture in %s: the index is left as it is", outputs.name)
         return Rebuilt()
@@ -178,16 +180,23 @@ class _Reader:
         return named or self.default_owner
 
 
-def _picture_files(outputs: Path) -> Iterator[tuple[str, float]]:
+def _picture_files(outputs: Path, indexed: Collection[str]) -> Iterator[tuple[str, float]]:
     """Path below ``outputs`` and time of change of every picture file there."""
     for folder, names, files in os.walk(outputs):
         names[:] = [name for name in names if name not in _LEFT_OUT and (name == BIN or name[:1] != ".")]
-        stems = {Path(name).stem for name in files if name.lower().endswith((".png", ".webp", ".avif"))}
+        large = {
+            Path(name).stem: Path(folder, name)
+            for name in files
+            if name.lower().endswith((".png", ".webp", ".avif"))
+        }
         for name in files:
             path = Path(folder, name)
-            is_copy = path.suffix.lower() == ".jpg" and path.stem in stems  # laid beside a large picture
-            if path.suffix.lower() in _SUFFIXES and name[:1] != "." and not is_copy:
-                try:
-                    yield path.relative_to(outputs).as_posix(), path.stat().st_mtime
-                except OSError:  # deleted while we look
-                    continue
+            if path.suffix.lower() not in PICTURE_SUFFIXES or name[:1] == ".":
+                continue
+            below = path.relative_to(outputs).as_posix()
+            if below not in indexed and path.stem in large and is_small_copy(path, large[path.stem]):
+                continue
+            try:
+                yield below, path.stat().st_mtime
+            except OSError:  # deleted while we look
+                continue

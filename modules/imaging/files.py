@@ -5,12 +5,26 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import time
 from pathlib import Path
 
 from modules.exceptions import StorageError
 
-__all__ = ["make_folder", "remove_leftovers", "storage_error", "sync_file", "write_new", "write_replacing"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "make_folder",
+    "move_new",
+    "remove_leftovers",
+    "stem_is_free",
+    "storage_error",
+    "sync_file",
+    "write_new",
+    "write_replacing",
+]
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif")
+"""How the names of pictures end that are saved here."""
 
 _TEMPORARY = re.compile(r"\.(?:[0-9a-f]{16}|[\w.-]+\.json\.\w{8})\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -73,6 +87,39 @@ def write_replacing(path: Path, content: bytes, *, durable: bool = True) -> None
             _sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+def move_new(path: Path, target: Path) -> bool:
+    """Move a file to a name that must not exist yet.
+
+    Returns:
+        False when ``target`` exists already; nothing was moved then.
+
+    Raises:
+        StorageError: the file cannot be moved; it is where it was.
+    """
+    try:
+        try:
+            moved = _move_without_replacing(path, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            moved = write_new(target, path.read_bytes())  # another disk is mounted there
+            if moved:
+                shutil.copystat(path, target)
+        if moved:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return moved
+
+
+def stem_is_free(path: Path) -> bool:
+    """Whether neither a picture of any format nor a text bears a name, its suffix left out, in its folder.
+
+    What lies beside a picture (parameters as text, a smaller copy) is told by the stem that they share.
+    """
+    return not any(path.with_suffix(suffix).exists() for suffix in (*PICTURE_SUFFIXES, ".txt"))
 
 
 def sync_file(path: Path) -> None:
@@ -154,7 +201,11 @@ def _reserve_and_move(temporary: Path, path: Path) -> bool:
         path.touch(exist_ok=False)
     except FileExistsError:
         return False
-    temporary.replace(path)
+    try:
+        temporary.replace(path)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

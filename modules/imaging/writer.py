@@ -15,7 +15,7 @@ from PIL import Image
 
 from modules.exceptions import StorageError
 from modules.imaging.filenames import NameFacts, expand_pattern, safe_parts
-from modules.imaging.files import make_folder, storage_error, write_new
+from modules.imaging.files import make_folder, stem_is_free, storage_error, write_new
 from modules.imaging.metadata import encode_image, fitting_format, holds_infotext
 from modules.settings.options import Settings
 
@@ -139,7 +139,7 @@ class ImageWriter:
             else:
                 name = self._numbered(folder, stem, series, rescan=attempt % RESCAN_AFTER == RESCAN_AFTER - 1)
             path = folder / f"{name}{extension}"
-            if not _stem_is_taken(path) and write_new(path, content):
+            if stem_is_free(path) and write_new(path, content):
                 return path
         raise StorageError(folder, f"No free file name was found in the folder {folder.name}.")
 
@@ -220,11 +220,6 @@ def _next_number(folder: Path, series: str) -> int:
     except OSError as error:
         raise storage_error(folder, error) from error
     return largest + 1
-
-
-def _stem_is_taken(path: Path) -> bool:
-    """Whether a name would share its parameters' text file with an older picture."""
-    return path.exists() or path.with_suffix(".txt").exists()
 
 
 def _write_text(path: Path, infotext: str | None, settings: Settings) -> Path | None:

@@ -157,6 +157,35 @@ def test_emptying_the_bin_deletes_ones_own_pictures_for_good(history: History, t
     assert ids(history, binned=True, owner="bob") == ["yours.png"]
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_anothers_picture_of_the_same_stem_is_no_part_of_ones_own(
+    history: History, tmp_path: Path, is_known: bool
+) -> None:
+    outputs = tmp_path / "outputs"
+    add(history, outputs, "7-cat.png")
+    theirs = write_picture(outputs / "7-cat.jpg", infotext_of("another cat"))
+    if is_known:
+        history.add(theirs, "bob", infotext_of("another cat"), id="theirs")
+    (outputs / "7-cat.txt").write_text("of one of the two")
+    history.throw_in_bin(["7-cat.png"], "ann")
+    assert history.empty_bin("ann") == 1
+    assert sorted(path.name for path in outputs.rglob("*.*")) == ["7-cat.jpg", "7-cat.txt"]
+
+
+def test_a_picture_and_its_companions_go_and_come_back_together(history: History, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    add(history, outputs, "one.png")
+    write_picture(outputs / "one.jpg", infotext_of("picture one.png"))
+    (outputs / "one.txt").write_text("old")
+    history.throw_in_bin(["one.png"], "ann")
+    assert [path.name for path in outputs.iterdir()] == [BIN]
+    (outputs / "one.txt").write_text("of a newer picture")
+    history.restore(["one.png"], "ann")
+    names = sorted(path.name for path in outputs.iterdir() if path.is_file())
+    assert names == ["one-1.jpg", "one-1.png", "one-1.txt", "one.txt"]
+    assert [(outputs / name).read_text() for name in names[2:]] == ["old", "of a newer picture"]
+
+
 @pytest.mark.parametrize("action", ["throw_in_bin", "restore"])
 def test_nobody_moves_anothers_pictures(history: History, tmp_path: Path, action: str) -> None:
     path = add(history, tmp_path / "outputs", "one.png")
@@ -174,10 +203,10 @@ def test_nothing_outside_the_outputs_is_moved(tmp_path: Path, path: str) -> None
     (outputs / "link").symlink_to(tmp_path)
     (outputs / "link.png").symlink_to(secret)
     with pytest.raises(NotFoundError):
-        PictureBin(outputs).throw_in(path)
-    PictureBin(outputs).destroy(f"{BIN}/../../secret.png")
+        PictureBin(outputs, bool).throw_in(path)
+    PictureBin(outputs, bool).destroy(f"{BIN}/../../secret.png")
     with pytest.raises(StorageError):
-        PictureBin(outputs).destroy("folder/x.png")
+        PictureBin(outputs, bool).destroy("folder/x.png")
     assert secret.is_file()
 
 

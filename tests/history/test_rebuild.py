@@ -50,11 +50,21 @@ def test_what_is_no_picture_of_ours_stays_out(index: HistoryIndex, tmp_path: Pat
     write_picture(outputs / "init-images" / "start.png", "")
     write_picture(outputs / ".hidden" / "x.png", "")
     write_picture(outputs / "large.png", infotext_of("large"))
-    write_picture(outputs / "large.jpg", infotext_of("its smaller copy"))
+    write_picture(outputs / "large.jpg", infotext_of("large"))
     (outputs / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 100)
     (outputs / "page.html").write_text("<script>")
     assert rebuild(index, outputs) == Rebuilt(added=1, unreadable=1)
     assert names(index) == {"large.png"}
+
+
+def test_a_jpeg_of_its_own_beside_a_png_is_no_smaller_copy(index: HistoryIndex, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    write_picture(outputs / "7-cat.png", infotext_of("a cat"))
+    jpeg = write_picture(outputs / "7-cat.jpg", infotext_of("another cat"))
+    assert rebuild(index, outputs) == Rebuilt(added=2)
+    jpeg.write_bytes(jpeg.read_bytes() + b"edited")
+    assert rebuild(index, outputs) == Rebuilt()
+    assert names(index) == {"7-cat.png", "7-cat.jpg"}
 
 
 @pytest.mark.parametrize(

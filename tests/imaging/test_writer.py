@@ -295,3 +295,17 @@ def test_the_outputs_folder_itself_may_be_a_link(tmp_path: Path) -> None:
 
     assert saved.path.is_relative_to(tmp_path / "outputs")
     assert names_in(tmp_path / "large-disk") == [saved.path.name]
+
+
+@pytest.mark.parametrize("other", [".jpg", ".jpeg", ".webp", ".avif", ".txt"])
+def test_no_two_pictures_share_a_stem(writer: ImageWriter, tmp_path: Path, other: str) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / f"42{other}").touch()
+    settings = set_options(
+        outdir_samples="outputs",
+        save_to_dirs=False,
+        save_images_add_number=False,
+        samples_filename_pattern="[seed]",
+    )
+
+    assert writer.save(PICTURE, FACTS, settings, kind="txt2img").path.name == "42-1.png"
