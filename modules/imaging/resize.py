@@ -1,4 +1,8 @@
-"""Bringing a picture to a size: stretched, cropped, or with its borders continued."""
+"""Bringing a picture to a size: stretched, cropped, or with its borders continued.
+
+A picture of one column can ask for an intermediate result of any size; beyond ``MAX_INTERMEDIATE`` pixels
+a way is taken that looks the same and needs no more memory than the result.
+"""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -7,7 +11,7 @@ from PIL import Image
 
 from modules.imaging.upscale import Upscaler, upscale
 
-__all__ = ["ResizeMode", "flatten", "resize_image"]
+__all__ = ["MAX_INTERMEDIATE", "ResizeMode", "flatten", "resize_image"]
 
 
 class ResizeMode(IntEnum):
@@ -30,6 +34,9 @@ _LABELS = {
     ResizeMode.FILL: "Resize and fill",
     ResizeMode.LATENT: "Just resize (latent upscale)",
 }
+
+MAX_INTERMEDIATE = 8192 * 8192  # pixels on the way to a result; ordinary pictures stay far below
+MAX_SOURCE_SIDE = 65_536  # pixels; Pillow needs 48 bytes of weights for each
 
 Resize = Callable[[Image.Image, int, int], Image.Image]
 
@@ -55,6 +62,8 @@ def resize_image(
         height: in pixels.
         upscaler: for pictures that get larger; None is Lanczos. Masks (mode L) are never upscaled by it.
     """
+    if max(image.size) > MAX_SOURCE_SIDE:
+        image = image.reduce((-(-image.width // MAX_SOURCE_SIDE), -(-image.height // MAX_SOURCE_SIDE)))
 
     def resize(source: Image.Image, to_width: int, to_height: int) -> Image.Image:
         return _resize(source, to_width, to_height, upscaler)
@@ -67,24 +76,36 @@ def resize_image(
 
 
 def _resize(image: Image.Image, width: int, height: int, upscaler: Upscaler | None) -> Image.Image:
-    if upscaler is None or image.mode == "L":
-        return image.resize((width, height), Image.Resampling.LANCZOS)
     scale = max(width / image.width, height / image.height)
-    if scale > 1:
+    upscaled = image.width * scale * image.height * scale
+    if upscaler is not None and image.mode != "L" and scale > 1 and upscaled <= MAX_INTERMEDIATE:
         image = upscale(image, scale, upscaler)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    return image
+    return _lanczos(image, width, height)
+
+
+def _lanczos(image: Image.Image, width: int, height: int) -> Image.Image:
+    if width * image.height > MAX_INTERMEDIATE:  # Pillow goes through this size: rows first, then columns
+        image = image.resize((image.width, height), Image.Resampling.LANCZOS)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _crop(image: Image.Image, width: int, height: int, resize: Resize) -> Image.Image:
     wider = width / height > image.width / image.height
     inner_width = width if wider else image.width * height // image.height
     inner_height = image.height * width // image.width if wider else height
+    if inner_width * inner_height > MAX_INTERMEDIATE:
+        box = _centred(image, width / inner_width, height / inner_height)
+        return image.resize((width, height), Image.Resampling.LANCZOS, box=box).convert("RGB")
     resized = resize(image, inner_width, inner_height)
     canvas = Image.new("RGB", (width, height))
     canvas.paste(resized, (width // 2 - inner_width // 2, height // 2 - inner_height // 2))
     return canvas
+
+
+def _centred(image: Image.Image, across: float, down: float) -> tuple[float, float, float, float]:
+    """Left, upper, right and lower edge of the middle of a picture, by its share of both sides (0 to 1)."""
+    left, top = image.width * (1 - across) / 2, image.height * (1 - down) / 2
+    return left, top, image.width - left, image.height - top
 
 
 def _fill(image: Image.Image, width: int, height: int, resize: Resize) -> Image.Image:

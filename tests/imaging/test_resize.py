@@ -1,12 +1,15 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from modules.imaging.resize import ResizeMode, flatten, resize_image
-from modules.imaging.upscale import PLAIN_UPSCALERS, upscale
+from modules.imaging.resize import MAX_INTERMEDIATE, ResizeMode, flatten, resize_image
+from modules.imaging.upscale import PLAIN_UPSCALERS, Upscaler, upscale
 
+Box = tuple[float, float, float, float]
 sides = st.integers(1, 40).map(lambda n: n * 3)
 
 
@@ -112,3 +115,41 @@ def test_flattening_shows_the_background_through() -> None:
 
 def test_labels_are_those_of_the_page() -> None:
     assert [mode.label for mode in ResizeMode][2:] == ["Resize and fill", "Just resize (latent upscale)"]
+
+
+@pytest.mark.parametrize("mode", list(ResizeMode))
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 300_000), (300_000, 1), (700, 60_000)])
+@pytest.mark.parametrize("upscaler", [None, PLAIN_UPSCALERS["Nearest"]])
+def test_a_picture_of_any_shape_reaches_the_size_within_little_memory(
+    monkeypatch: pytest.MonkeyPatch, mode: ResizeMode, size: tuple[int, int], upscaler: Upscaler | None
+) -> None:
+    made: list[int] = []
+    plain = Image.Image.resize
+
+    def watched(
+        image: Image.Image, to: tuple[int, int], resample: int | None = None, box: Box | None = None
+    ) -> Image.Image:
+        rows = image.height if box is None else math.ceil(box[3] - box[1]) + 8
+        made.append(to[0] * max(to[1], rows))
+        return plain(image, to, resample, box)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+
+    resized = resize_image(mode, Image.new("RGB", size, (10, 20, 30)), 2048, 1024, upscaler=upscaler)
+
+    assert resized.size == (2048, 1024)
+    assert 0 < max(made) <= MAX_INTERMEDIATE
+    assert resized.getpixel((1024, 512)) == (10, 20, 30)
+
+
+@pytest.mark.parametrize("shape", [(200, 90), (90, 200)])
+def test_cropping_a_large_picture_shows_what_a_small_one_shows(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int]
+) -> None:
+    image = Image.linear_gradient("L").convert("RGB").resize(shape)
+    ordinary = np.asarray(resize_image(ResizeMode.CROP, image, 64, 64), float)
+
+    monkeypatch.setattr("modules.imaging.resize.MAX_INTERMEDIATE", 100 * 100)
+    limited = np.asarray(resize_image(ResizeMode.CROP, image, 64, 64), float)
+
+    assert np.abs(ordinary - limited).max() <= 3  # half a pixel of a gradient over the whole picture
