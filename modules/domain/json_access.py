@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-__all__ = ["Record", "as_list", "as_record", "as_text", "parse_json"]
+__all__ = ["Record", "as_list", "as_record", "as_text", "is_deeper", "parse_json"]
 
 Record = Mapping[str, JsonValue]
 
@@ -34,3 +34,14 @@ def as_text(value: JsonValue) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return str(value)
+
+
+def is_deeper(value: JsonValue, depth: int) -> bool:
+    """Whether more than ``depth`` arrays and objects lie in each other; the outermost counts."""
+    level = [value] if isinstance(value, list | dict) else []
+    for _ in range(depth):
+        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
+        level = [item for item in inner if isinstance(item, list | dict)]
+        if not level:
+            return False
+    return bool(level)

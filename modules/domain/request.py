@@ -5,9 +5,12 @@ ends all defaults and turns it into a :class:`~modules.domain.plan.GenerationPla
 those of A1111's HTTP API where it has them, so that a client's payload maps one to one.
 """
 
+import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from modules.domain.json_access import is_deeper
 
 __all__ = [
     "MAX_PIXELS",
@@ -22,12 +25,15 @@ __all__ = [
 
 MAX_SIDE = 8192  # pixels; latents of 1024 cells a side are beyond every card, and arithmetic stays exact
 MAX_PIXELS = 8192 * 4096  # width * height of one picture
+MAX_DEPTH = 64  # of lists and objects in each other; JSON readers give up at some 200
 MAX_IMAGES = 10_000  # batch_size * n_iter of one job
 
 Side = Annotated[int, Field(ge=8, le=MAX_SIDE, multiple_of=8, description="pixels, a multiple of 8")]
 Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+FormerSide = Annotated[int, Field(ge=-1, le=MAX_SIDE)]
 Seed = Annotated[int, Field(ge=-1, le=2**63 - 1)]
+Arguments = tuple[JsonValue, ...] | dict[str, JsonValue]
 
 
 class _Frozen(BaseModel):
@@ -159,8 +165,10 @@ class GenerationRequest(_Frozen):
     seed_was_random: bool = Field(False, description="set when a seed of -1 was drawn at submit time")
     subseed: Seed = Field(-1, description="variation seed; -1 draws one")
     subseed_strength: Strength = Field(0.0, description="share of the variation seed, 0 to 1")
-    seed_resize_from_w: int = Field(-1, description="width that the seed was first used with; -1 is this one")
-    seed_resize_from_h: int = Field(
+    seed_resize_from_w: FormerSide = Field(
+        -1, description="width that the seed was first used with; -1 is this one"
+    )
+    seed_resize_from_h: FormerSide = Field(
         -1, description="height that the seed was first used with; -1 is this one"
     )
     sampler_name: str | None = Field(None, description='display name or alias, e.g. "Euler a"')
@@ -210,6 +218,20 @@ class GenerationRequest(_Frozen):
     def image_count(self) -> int:
         """Number of pictures the job makes, grids not counted."""
         return self.batch_size * self.n_iter
+
+    @field_validator("s_tmax")
+    @classmethod
+    def _number_or_infinity(cls, value: float | None) -> float | None:
+        if value is not None and math.isnan(value):
+            raise ValueError("not a number")
+        return value
+
+    @field_validator("script_args", "alwayson_scripts", "override_settings")
+    @classmethod
+    def _readable_again(cls, value: Arguments) -> Arguments:
+        if is_deeper(list(value.values() if isinstance(value, dict) else value), MAX_DEPTH):
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
+        return value
 
     @model_validator(mode="after")
     def _within_limits(self) -> Self:

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from modules.domain.request import Hires
+from modules.domain.request import MAX_SIDE, Hires
+from modules.exceptions import RequestError
 
 __all__ = ["LATENT_UPSCALERS", "HiresSize", "hires_size", "old_first_size"]
 
@@ -44,7 +45,24 @@ def old_first_size(width: int, height: int) -> tuple[int, int]:
 
 
 def hires_size(width: int, height: int, hires: Hires) -> HiresSize:
-    """Size by factor, by one side (the other follows), or by both (cover, then crop)."""
+    """Size by factor, by one side (the other follows), or by both (cover, then crop).
+
+    Raises:
+        RequestError: a side has less than 8 or more than ``MAX_SIDE`` pixels, or what is cropped has more
+            than ``MAX_SIDE`` squared.
+    """
+    size = _size(width, height, hires)
+    smallest, largest = min(size.width, size.height), max(size.width, size.height)
+    if smallest < 8 or largest > MAX_SIDE or size.upscale_width * size.upscale_height > MAX_SIDE**2:
+        raise RequestError(
+            "hires",
+            f"hires: {width}x{height} would become {size.upscale_width}x{size.upscale_height}; a side has 8 "
+            f"to {MAX_SIDE} pixels. Change scale, resize_x or resize_y.",
+        )
+    return size
+
+
+def _size(width: int, height: int, hires: Hires) -> HiresSize:
     if hires.resize_x == 0 and hires.resize_y == 0:
         return HiresSize(int(width * hires.scale), int(height * hires.scale))
     if hires.resize_y == 0:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from modules.domain.request import Hires
+from modules.domain.request import MAX_SIDE, Hires
+from modules.exceptions import RequestError
 from modules.generation.hires_size import hires_size
 
 
@@ -28,3 +29,27 @@ def test_the_size_follows_the_factor_or_the_sides(
 def test_one_side_keeps_the_ratio() -> None:
     size = hires_size(512, 768, Hires(resize_x=1024))
     assert (size.width, size.height) == (1024, 1536)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "hires"),
+    [
+        (8, MAX_SIDE, Hires(resize_x=MAX_SIDE)),
+        (8, MAX_SIDE, Hires(resize_x=MAX_SIDE, resize_y=MAX_SIDE)),
+        (MAX_SIDE, 8, Hires(resize_y=MAX_SIDE)),
+        (MAX_SIDE, MAX_SIDE // 2, Hires(scale=8.0)),
+        (512, 512, Hires(resize_x=1)),
+        (512, 8, Hires(resize_x=256)),
+    ],
+)
+def test_a_second_pass_without_pixels_or_with_too_many_is_refused(
+    width: int, height: int, hires: Hires
+) -> None:
+    with pytest.raises(RequestError, match="hires") as refusal:
+        hires_size(width, height, hires)
+    assert refusal.value.field == "hires"
+
+
+@pytest.mark.parametrize(("side", "scale"), [(2048, 4.0), (1024, 8.0)])
+def test_the_largest_size_is_reached(side: int, scale: float) -> None:
+    assert hires_size(side, side, Hires(scale=scale)).width == MAX_SIDE
