@@ -1,6 +1,7 @@
 """POST txt2img and img2img: submit, wait, answer with the pictures."""
 
 import asyncio
+import logging
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -8,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from modules.domain.job import JobState, JobView
 from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
+from modules.exceptions import NotFoundError
 from modules.jobs.service import JobService
 from modules.server.compression import ALREADY_COMPRESSED
 from modules.server.errors import ERROR_RESPONSES, JobFailedError
@@ -28,6 +30,8 @@ from modules.services import Services
 from modules.submission import submit_request
 
 __all__ = ["generation_router"]
+
+log = logging.getLogger(__name__)
 
 
 def generation_router(services: Services, tasks: TaskNames) -> APIRouter:
@@ -71,9 +75,24 @@ async def _generate(
 def _submit(services: Services, payload: Payload, caller: Principal) -> str:
     if payload.script_name or payload.alwayson_scripts:
         check_scripts(services.plugins.scripts, payload)
-    request = _request(services, filled_from_infotext(payload))
+    request = _request(services, _without_unknown_checkpoint(services, filled_from_infotext(payload)))
     # nothing is acknowledged before the pictures are there, and they are in the answer if nothing is kept
     return submit_request(services, request, caller, lasting="pictures" if request.save_images else "nothing")
+
+
+def _without_unknown_checkpoint(services: Services, payload: Payload) -> Payload:
+    """As in A1111, settings that ask for a checkpoint that is not here leave the one in use."""
+    settings = payload.override_settings or {}
+    wanted = settings.get("sd_model_checkpoint")
+    if not isinstance(wanted, str):
+        return payload
+    try:
+        services.catalog.find_checkpoint(wanted)
+    except NotFoundError:
+        log.info("sd_model_checkpoint %.60r of a request is not here; the one in use is taken", wanted)
+        known = {key: value for key, value in settings.items() if key != "sd_model_checkpoint"}
+        return payload.model_copy(update={"override_settings": known})
+    return payload
 
 
 def _request(services: Services, payload: Payload) -> GenerationRequest:

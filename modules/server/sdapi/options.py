@@ -16,6 +16,8 @@ from modules.settings.options import describe_options
 
 __all__ = ["options_router"]
 
+_READ_ONLY = "sd_checkpoint_hash"
+
 
 class QuickSetting(BaseModel):
     """A setting's key and label."""
@@ -30,9 +32,9 @@ def options_router(services: Services) -> APIRouter:
 
     @router.get("/sdapi/v1/options")
     def get_options() -> dict[str, JsonValue]:
-        """All settings by key; the checkpoint is the one in use."""
+        """All settings by key; the checkpoint is the one in use, its hash is empty until it is known."""
         options = services.settings.current.as_json()
-        options["sd_model_checkpoint"] = _checkpoint_in_use(services)
+        options["sd_model_checkpoint"], options[_READ_ONLY] = _checkpoint_in_use(services)
         return options
 
     @router.post("/sdapi/v1/options", responses=NULL_ANSWER)
@@ -40,11 +42,11 @@ def options_router(services: Services) -> APIRouter:
         changes: Annotated[dict[str, JsonValue], Body(examples=[{"CLIP_stop_at_last_layers": 2}])],
         caller: Caller,
     ) -> None:
-        """Change some settings for everybody; unknown keys are ignored. Administrators only."""
+        """Change some settings for everybody; unknown keys and nulls are ignored. Administrators only."""
         if not caller.is_admin:
             raise ForbiddenError("settings belong to the administrator; use override_settings in a request")
-        current = services.settings.current
-        services.settings.update(checked_changes(changes, current, services.catalog))
+        given = {key: value for key, value in changes.items() if value is not None and key != _READ_ONLY}
+        services.settings.update(checked_changes(given, services.settings.current, services.catalog))
 
     @router.get("/sdapi/v1/cmd-flags")
     def cmd_flags() -> dict[str, JsonValue]:
@@ -59,11 +61,11 @@ def options_router(services: Services) -> APIRouter:
     return router
 
 
-def _checkpoint_in_use(services: Services) -> str | None:
+def _checkpoint_in_use(services: Services) -> tuple[str | None, str]:
+    """Title and SHA-256 of the checkpoint that the next picture is made with."""
     wanted = services.settings.current.sd_model_checkpoint
     try:
-        if wanted:
-            return services.catalog.find_checkpoint(wanted).title
+        files = (services.catalog.find_checkpoint(wanted),) if wanted else services.catalog.checkpoints()
     except NotFoundError:
-        return wanted
-    return next((file.title for file in services.catalog.checkpoints()), None)
+        return wanted, ""
+    return (files[0].title, files[0].known_sha256 or "") if files else (None, "")

@@ -6,7 +6,7 @@ Every field may be absent or null, unknown fields are ignored. Limits are those 
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 __all__ = ["GenerationResponse", "ImageToImagePayload", "Payload", "TextToImagePayload"]
 
@@ -14,6 +14,11 @@ Integer = int | None
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
 Text = str | None
 Switch = bool | None
+
+
+def _without_nulls(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Null means that a setting was not given."""
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 class Payload(BaseModel):
@@ -52,7 +57,7 @@ class Payload(BaseModel):
     s_tmax: Number = Field(None, description="highest noise level with churn; null is the setting")
     s_tmin: Number = Field(None, description="lowest noise level with churn; null is the setting")
     s_noise: Number = Field(None, description="deviation of added noise; null is the setting")
-    override_settings: dict[str, JsonValue] | None = Field(
+    override_settings: Annotated[dict[str, JsonValue], AfterValidator(_without_nulls)] | None = Field(
         None, description="settings for this request only; they never change the server's"
     )
     override_settings_restore_afterwards: Switch = Field(

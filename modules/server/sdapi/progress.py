@@ -1,6 +1,7 @@
 """How far the caller's job is, and the buttons Interrupt and Skip."""
 
 import base64
+import json
 import time
 from typing import Annotated
 
@@ -68,7 +69,9 @@ class InternalProgress(BaseModel):
     progress: float | None = Field(None, description="0 to 1")
     eta: float | None = Field(None, description="estimated seconds left")
     live_preview: str | None = Field(None, description="data URI, only when newer than id_live_preview")
-    id_live_preview: int | None = Field(None, description="version of the preview")
+    id_live_preview: int | None = Field(
+        None, description="version of the preview; the client's own if none is newer, -1 when nothing runs"
+    )
     textinfo: str | None = Field(None, description="what is being done, for people")
 
 
@@ -76,7 +79,7 @@ class PendingTasks(BaseModel):
     """The caller's tasks that wait."""
 
     size: int = Field(description="how many")
-    tasks: list[str] = Field(description="their ids")
+    tasks: list[str] = Field(description="the force_task_id of each, or the job's id")
 
 
 def progress_router(jobs: JobService, tasks: TaskNames) -> APIRouter:
@@ -96,7 +99,7 @@ def progress_router(jobs: JobService, tasks: TaskNames) -> APIRouter:
         state = ProgressState(
             skipped=wanted.skip,
             interrupted=wanted.interrupt or wanted.cancel,
-            job="scripts_txt2img",
+            job=f"scripts_{_tab(jobs, view)}",
             job_count=max(1, view.images_total),
             job_timestamp=time.strftime("%Y%m%d%H%M%S", time.localtime(view.started or view.created)),
             job_no=view.images_done,
@@ -133,13 +136,16 @@ def progress_router(jobs: JobService, tasks: TaskNames) -> APIRouter:
         try:
             view = jobs.owned_view(tasks.job_id(caller.name, task) or task, caller.name)
         except NotFoundError:
-            return InternalProgress(active=False, queued=False, completed=False, textinfo="Waiting...")
-        return _internal(view, asked)
+            return _inactive("Waiting...")
+        return _internal(view, asked, sum(each.state is JobState.QUEUED for each in jobs.active()))
 
     @router.get("/internal/pending-tasks")
     def pending_tasks(caller: Caller) -> PendingTasks:
         """The caller's jobs that wait."""
-        waiting = [view.id for view in jobs.active(caller.name) if view.state is JobState.QUEUED]
+        names = tasks.names(caller.name)
+        waiting = [
+            names.get(view.id, view.id) for view in jobs.active(caller.name) if view.state is JobState.QUEUED
+        ]
         return PendingTasks(size=len(waiting), tasks=waiting)
 
     return router
@@ -152,11 +158,27 @@ def _running(jobs: JobService, owner: str) -> JobView | None:
     return next(iter(started or active), None)
 
 
-def _internal(view: JobView, asked: InternalProgressRequest) -> InternalProgress:
+def _tab(jobs: JobService, view: JobView) -> str:
+    """Which of A1111's tabs a job belongs to."""
+    frozen = json.loads(jobs.payload(view.id))
+    return "img2img" if frozen.get("image_to_image") else "txt2img"
+
+
+def _inactive(text: str, *, queued: bool = False, completed: bool = False) -> InternalProgress:
+    return InternalProgress(
+        active=False, queued=queued, completed=completed, id_live_preview=-1, textinfo=text
+    )
+
+
+def _internal(view: JobView, asked: InternalProgressRequest, waiting: int) -> InternalProgress:
+    """What the page may show of a job; ``waiting`` is the number of everybody's jobs in the queue."""
     if view.state is JobState.QUEUED:
-        text = f"In queue: {view.position}"
-        return InternalProgress(active=False, queued=True, completed=False, textinfo=text)
-    shown: dict[str, str | int] = {}
+        return _inactive(f"In queue: {view.position}/{max(waiting, view.position)}", queued=True)
+    if view.state.is_final:
+        return _inactive("Waiting...", completed=True)
+    shown: dict[str, str | int] = {
+        "id_live_preview": -1 if asked.id_live_preview is None else asked.id_live_preview
+    }
     is_newer = view.preview_version > (asked.id_live_preview or -1)
     if view.preview is not None and is_newer and asked.live_preview is not False:
         shown = {
@@ -165,9 +187,9 @@ def _internal(view: JobView, asked: InternalProgressRequest) -> InternalProgress
         }
     return InternalProgress.model_validate(
         {
-            "active": not view.state.is_final,
+            "active": True,
             "queued": False,
-            "completed": view.state.is_final,
+            "completed": False,
             "progress": view.progress,
             "eta": view.eta_seconds,
             "textinfo": view.text or None,

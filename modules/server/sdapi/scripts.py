@@ -24,8 +24,9 @@ __all__ = [
 ]
 
 # Parts of A1111's page that its API knows as scripts and that have no effect there: the request's own
-# fields say the same. Clients send them along.
-_PAGE_ONLY = ("refiner", "sampler", "seed")
+# fields and settings say the same. Clients send them along, and what an extension shows of such a request.
+_PAGE_ONLY = ("refiner", "sampler", "seed", "comments", "extra options", "hypertile")
+_UNLISTED = ("api payload",)
 SOFT_INPAINTING = "soft inpainting"
 
 
@@ -71,7 +72,7 @@ def check_scripts(scripts: ScriptCatalog, payload: Payload) -> None:
             raise RequestError(
                 "alwayson_scripts", "Cannot have a selectable script in the always on scripts params"
             )
-        if title.lower() not in (*_PAGE_ONLY, SOFT_INPAINTING):
+        if title.lower() not in (*_PAGE_ONLY, *_UNLISTED, SOFT_INPAINTING):
             raise RequestError("alwayson_scripts", f"Script '{title}' not found")
 
 

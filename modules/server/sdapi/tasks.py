@@ -22,6 +22,11 @@ class TaskNames:
             while len(self._jobs) > _REMEMBERED:
                 self._jobs.popitem(last=False)
 
+    def names(self, owner: str) -> dict[str, str]:
+        """Job id -> task id of an owner's jobs."""
+        with self._lock:
+            return {job_id: task for (whose, task), job_id in self._jobs.items() if whose == owner}
+
     def job_id(self, owner: str, task: str) -> str | None:
         """The job that a task id stands for."""
         with self._lock:

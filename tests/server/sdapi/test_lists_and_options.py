@@ -55,6 +55,37 @@ def test_checkpoints_are_listed_and_the_one_in_use_is_an_option(studio: Studio) 
     assert studio.get("/sdapi/v1/options").json()["sd_model_checkpoint"].startswith("tiny.safetensors")
 
 
+def test_the_checkpoint_in_use_is_found_by_its_hash_once_that_is_known(studio: Studio) -> None:
+    assert studio.get("/sdapi/v1/options").json()["sd_checkpoint_hash"] == ""
+    (file,) = studio.services.catalog.checkpoints()
+    assert file.sha256 is not None
+    options = studio.get("/sdapi/v1/options").json()
+    (item,) = studio.get("/sdapi/v1/sd-models").json()
+    assert options["sd_checkpoint_hash"] == item["sha256"] == file.sha256
+    assert studio.post("/sdapi/v1/options", {"sd_checkpoint_hash": "of another"}).status_code == 200
+    assert studio.services.settings.current.sd_checkpoint_hash == ""
+
+
+def test_an_option_that_is_null_was_not_given(studio: Studio) -> None:
+    before = studio.services.settings.current
+    assert studio.post("/sdapi/v1/options", {"sd_vae": None, "jpeg_quality": None}).status_code == 200
+    assert studio.services.settings.current == before
+    overrides = {"sd_vae": None, "sd_model_checkpoint": None, "samples_format": "png"}
+    answer = studio.post("/sdapi/v1/txt2img", {"steps": 1, "override_settings": overrides})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_requests_checkpoint_that_is_not_here_leaves_the_one_in_use(studio: Studio) -> None:
+    for wanted in ("of another server.safetensors", "", "tiny"):
+        overrides = {"sd_model_checkpoint": wanted, "CLIP_stop_at_last_layers": 2}
+        answer = studio.post("/sdapi/v1/txt2img", {"steps": 1, "override_settings": overrides})
+        assert answer.status_code == 200, answer.text
+        job = studio.services.jobs.recent("local", 1)[0]
+        frozen = studio.services.jobs.request(job.id).override_settings
+        assert frozen["CLIP_stop_at_last_layers"] == 2
+        assert str(frozen.get("sd_model_checkpoint", "tiny")).startswith("tiny")
+
+
 def test_styles_are_listed(studio: Studio) -> None:
     studio.services.styles.save(Style("ink", "ink drawing of {prompt}", "colour"))
     studio.services.styles.reload()

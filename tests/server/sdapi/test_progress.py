@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from modules.domain.job import JobState
-from modules.domain.request import GenerationRequest
+from modules.domain.request import GenerationRequest, ImageToImage
 from tests.server.studio import Studio, open_studio
 
 TXT2IMG, PROGRESS = "/sdapi/v1/txt2img", "/sdapi/v1/progress"
@@ -70,18 +70,21 @@ def test_a_task_is_found_by_the_name_its_client_gave(tmp_path: Path) -> None:
             body: dict[str, Any] = answer.json()
             return body
 
-        assert (await ask())["textinfo"] == "Waiting..."
+        body = await ask()
+        assert (body["textinfo"], body["id_live_preview"]) == ("Waiting...", -1)
         running = asyncio.create_task(client.post(TXT2IMG, json={**SLOW, "force_task_id": task}))
         await until(client, "current_image")
         body = await ask()
         assert (body["active"], body["queued"], body["completed"]) == (True, False, False)
         assert body["live_preview"].startswith("data:image/jpeg;base64,")
         newest = 10**6
-        assert (await ask(id_live_preview=newest))["live_preview"] is None
+        body = await ask(id_live_preview=newest)
+        assert (body["live_preview"], body["id_live_preview"]) == (None, newest)
         await client.post("/sdapi/v1/interrupt")
         await running
         body = await ask()
-        assert (body["active"], body["completed"]) == (False, True)
+        assert (body["active"], body["completed"], body["textinfo"]) == (False, True, "Waiting...")
+        assert body["id_live_preview"] == -1
 
     with open_studio(tmp_path, step_seconds=0.002) as studio:
         studio.run(story)
@@ -92,7 +95,32 @@ def test_waiting_tasks_are_listed_with_their_place(tmp_path: Path) -> None:
         ids = [studio.services.jobs.submit(GenerationRequest(), "local") for _ in range(2)]
         assert studio.get("/internal/pending-tasks").json() == {"size": 2, "tasks": ids}
         body = studio.post("/internal/progress", {"id_task": ids[1]}).json()
-        assert (body["queued"], body["textinfo"]) == (True, "In queue: 2")
+        assert (body["queued"], body["textinfo"]) == (True, "In queue: 2/2")
+
+
+def test_waiting_tasks_have_the_names_that_their_clients_gave(tmp_path: Path) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        task = "task(mine)"
+        waiting = asyncio.create_task(client.post(TXT2IMG, json={**SLOW, "force_task_id": task}))
+        for _ in range(1000):
+            listed = (await client.get("/internal/pending-tasks")).json()
+            if listed["tasks"] == [task]:
+                break
+            await asyncio.sleep(0.01)
+        assert listed == {"size": 1, "tasks": [task]}
+        studio.services.jobs.cancel(studio.services.jobs.active()[0].id)
+        await waiting
+
+    with open_studio(tmp_path, start=False) as studio:
+        studio.run(story)
+
+
+def test_the_state_names_the_tab_of_the_job(tmp_path: Path) -> None:
+    with open_studio(tmp_path, start=False) as studio:
+        for tab, image in (("txt2img", None), ("img2img", ImageToImage(images=("a" * 64,)))):
+            job_id = studio.services.jobs.submit(GenerationRequest(image_to_image=image), "local")
+            assert studio.get(PROGRESS).json()["state"]["job"] == f"scripts_{tab}"
+            studio.services.jobs.cancel(job_id)
 
 
 @pytest.mark.parametrize("path", ["/sdapi/v1/interrupt", "/sdapi/v1/skip"])

@@ -66,6 +66,20 @@ def test_a_script_that_a_tab_does_not_have_is_refused_in_a1111s_words(
     assert words == f"Script '{name}' not found"
 
 
+BUILT_IN = ("Comments", "Extra options", "Hypertile", "Refiner", "Sampler", "Seed")
+
+
+def test_a1111s_own_always_on_scripts_are_listed_and_taken(standing: Studio) -> None:
+    names = {title.lower() for title in BUILT_IN}
+    listed = standing.get("/sdapi/v1/scripts").json()
+    assert all(names <= set(titles) for titles in listed.values())
+    infos = standing.get("/sdapi/v1/script-info").json()
+    assert {info["name"] for info in infos if info["is_alwayson"] and not info["is_img2img"]} == names
+    dump: dict[str, Any] = {title: {"args": []} for title in (*BUILT_IN, "API payload", "HYPERTILE")}
+    assert standing.post(TXT2IMG, {**BASE, "alwayson_scripts": dump}).status_code == 200
+    assert "ADetailer" in refusal(standing, TXT2IMG, alwayson_scripts={**dump, "ADetailer": {"args": []}})
+
+
 def test_a_selectable_script_is_no_always_on_script(standing: Studio) -> None:
     words = refusal(standing, TXT2IMG, alwayson_scripts={"X/Y/Z plot": {"args": []}})
     assert words == "Cannot have a selectable script in the always on scripts params"
