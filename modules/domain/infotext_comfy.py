@@ -28,7 +28,7 @@ _TEXT_INPUTS = ("text", "text_g", "string", "value", "prompt", "positive", "wild
 _PLAIN = frozenset(
     {"SaveImage", "PreviewImage", "VAEDecode", "VAEDecodeTiled", "VAELoader", "Note", "Reroute"}
 )
-MAX_NODES = 2000  # followed before giving up; graphs of people have tens
+MAX_STEPS = 5000  # inputs looked at while following links; large graphs of people need some hundred a walk
 
 
 class _Graph:
@@ -38,6 +38,7 @@ class _Graph:
         self.nodes = nodes
         self.understood: set[str] = set()
         self.lost: list[str] = []
+        self.steps = 0  # taken so far, over all walks: a walk from each node would take their square
 
     def kind(self, node_id: str) -> str:
         return as_text(as_record(self.nodes.get(node_id)).get("class_type"))
@@ -55,11 +56,12 @@ class _Graph:
         """The text of the first of these inputs that has one, through links where need be."""
         for name in names:
             text = as_text(self.inputs(node_id).get(name))
-            source = self.source(node_id, name)
-            for upstream in self.upstream(source):
-                text = text or self.own_text(upstream)
             if text:
                 return text
+            for upstream in self.upstream(self.source(node_id, name)):
+                text = self.own_text(upstream)
+                if text:
+                    return text
         return ""
 
     def own_text(self, node_id: str) -> str:
@@ -71,15 +73,20 @@ class _Graph:
                 return text
         return ""
 
+    def all_lost(self) -> tuple[str, ...]:
+        cut = ("the graph is too large to be followed to its end",) if self.steps >= MAX_STEPS else ()
+        return (*self.lost, *cut)
+
     def upstream(self, node_id: str | None) -> Iterator[str]:
         """A node and all nodes that feed it, nearest first, each once."""
         queue = [] if node_id is None else [node_id]
         seen = set(queue)
         for current in queue:
-            if len(seen) > MAX_NODES:
-                return
             yield current
             for name in self.inputs(current):
+                if self.steps >= MAX_STEPS:
+                    return
+                self.steps += 1
                 source = self.source(current, name)
                 if source is not None and source not in seen:
                     seen.add(source)
@@ -102,7 +109,8 @@ def read_comfy(nodes: Record, *, width: int = 0, height: int = 0) -> tuple[str, 
         node_id for node_id in nodes if "steps" in graph.inputs(node_id) and _is_sampler(graph, node_id)
     ]
     if not samplers:
-        return format_infotext(_any_text(graph), "", {}), ("the graph has no sampler that is known here",)
+        graph.lost.append("the graph has no sampler that is known here")
+        return format_infotext(_any_text(graph), "", {}), graph.all_lost()
     main = samplers[0]
     if len(samplers) > 1:
         graph.lost.append(f"the graph has {len(samplers)} samplers; the first was read")
@@ -127,7 +135,7 @@ def read_comfy(nodes: Record, *, width: int = 0, height: int = 0) -> tuple[str, 
     )
     graph.lost.extend(f"node {kind[:60]} was not read" for kind in others)
     tags = "".join(f" {tag}" for tag in loras)
-    return format_infotext(prompt + tags, negative, parameters), tuple(graph.lost)
+    return format_infotext(prompt + tags, negative, parameters), graph.all_lost()
 
 
 def _is_sampler(graph: _Graph, node_id: str) -> bool:

@@ -4,6 +4,7 @@ Known: ComfyUI's node graph, InvokeAI (all generations), NovelAI and Fooocus. Fo
 A1111's own form with more keys and need no conversion. What has no counterpart here is listed.
 """
 
+import logging
 import re
 import shlex
 from collections.abc import Mapping
@@ -15,6 +16,10 @@ from modules.domain.infotext_samplers import COMFY_SAMPLERS, INVOKE_SAMPLERS, NO
 from modules.domain.json_access import Record, as_list, as_record, as_text, parse_json
 
 __all__ = ["ForeignInfotext", "convert_foreign"]
+
+log = logging.getLogger(__name__)
+
+MAX_SKIPPED = 100  # layers; the deepest text encoder has 32
 
 _DREAM_FLAGS = {
     "-s": "steps",
@@ -51,8 +56,16 @@ def convert_foreign(items: Mapping[str, str], *, width: int = 0, height: int = 0
         height: of the picture in pixels.
 
     Returns:
-        None when the texts are A1111's own, or nobody's.
+        None when the texts are A1111's own, or nobody's, or hold what no reader understands.
     """
+    try:
+        return _converted(items, width, height)
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+        log.info("metadata of another program could not be read: %s", error)
+        return None
+
+
+def _converted(items: Mapping[str, str], width: int, height: int) -> ForeignInfotext | None:
     if items.get("Software") == "NovelAI":
         return _novelai(items, width, height)
     if "invokeai_metadata" in items:
@@ -126,7 +139,7 @@ def _invoke(content: Record) -> ForeignInfotext | None:
             "Size": _size(content),
             "Model": (as_text(model.get("name")) or as_text(model.get("model_name"))) or None,
             "Denoising strength": as_text(content.get("strength")) or None,
-            "Clip skip": (_skipped(content)),
+            "Clip skip": _skipped(content),
             "RNG": "CPU" if content.get("rand_device") == "cpu" else None,
         },
     )
@@ -136,7 +149,7 @@ def _invoke(content: Record) -> ForeignInfotext | None:
 def _skipped(content: Record) -> int | None:
     """InvokeAI counts the layers left out, A1111 counts from the last: 0 there is 1 here."""
     skipped = content.get("skipped_layers") or content.get("clip_skip")
-    return skipped + 1 if isinstance(skipped, int) and skipped > 0 else None
+    return skipped + 1 if isinstance(skipped, int) and 0 < skipped < MAX_SKIPPED else None
 
 
 def _invoke_2(content: Record) -> ForeignInfotext | None:

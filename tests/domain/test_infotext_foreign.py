@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -266,3 +267,52 @@ def test_hostile_texts_are_nothing(text: str) -> None:
         assert convert_foreign({keyword: text}) is None
     found = convert_foreign({"Dream": text})
     assert found is None or found.program == "InvokeAI"
+
+
+@pytest.mark.parametrize("skipped", ["9" * 4300, "100", "-3", "0", "1.5", "true", "[]"])
+def test_a_clip_skip_that_no_model_has_is_left_out(skipped: str) -> None:
+    text = f'{{"positive_prompt": "x", "steps": 9, "cfg_scale": 2, "seed": 5, "clip_skip": {skipped}}}'
+
+    prompt, _, parameters, _ = parsed({"invokeai_metadata": text})
+
+    assert prompt == "x"
+    assert parameters.get("Clip skip") in ({None, "2"} if skipped == "true" else {None})
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, OverflowError, RecursionError])
+def test_what_makes_a_reader_fail_is_not_understood(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fails(_graph: object, **_size: int) -> None:
+        raise error
+
+    monkeypatch.setattr("modules.domain.infotext_foreign.read_comfy", fails)
+
+    assert convert_foreign({"prompt": json.dumps(COMFY)}) is None
+
+
+def chained(nodes: int, links: int) -> str:
+    """A sampler behind text encoders that are each linked to the following ones."""
+    graph: dict[str, object] = {
+        "s": {"class_type": "KSampler", "inputs": {"steps": 9, "positive": ["0", 0], "negative": ["0", 0]}}
+    }
+    names = ("text", "text_g", "clip_l", "t5xxl")[:links]
+    for node in range(nodes):
+        inputs = {name: [str(node + step + 1), 0] for step, name in enumerate(names)}
+        graph[str(node)] = {"class_type": "CLIPTextEncode", "inputs": inputs}
+    return json.dumps(graph)
+
+
+@pytest.mark.parametrize(("nodes", "links"), [(3000, 1), (1000, 4)])
+@pytest.mark.parametrize("steps", ["steps", "other"])
+def test_a_graph_of_thousands_of_links_is_followed_for_a_while_only(
+    nodes: int, links: int, steps: str
+) -> None:
+    text = chained(nodes, links).replace("steps", steps)
+    start = time.process_time()
+
+    found = convert_foreign({"prompt": text})
+
+    assert time.process_time() - start < 1  # a walk from every node takes ten times as long
+    assert found is not None
+    assert "the graph is too large to be followed to its end" in found.lost
