@@ -33,7 +33,7 @@ from modules.generation.step_store import StepStore
 from modules.generation.story import StoryRoom
 from modules.history.history import History
 from modules.imaging.blobs import BlobStore
-from modules.imaging.files import remove_leftovers
+from modules.imaging.files import remove_leftovers, write_replacing
 from modules.imaging.writer import ImageWriter
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
@@ -79,7 +79,7 @@ def create_services(options: LaunchOptions) -> Services:
     _choose_checkpoint(options.checkpoint, settings, catalog)
     networks = _networks(folders, catalog)
     embeddings = EmbeddingCatalog((folders.embeddings,), catalog.store)
-    styles = StyleCatalog((folders.data.parent / "styles.csv",))
+    styles = StyleCatalog((folders.data.parent / "styles.csv",), write_replacing)
     blobs = BlobStore(folders.data / "blobs")
     writer = ImageWriter(folders.outputs)
     history = History(folders.outputs, folders.data)

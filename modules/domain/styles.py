@@ -1,8 +1,9 @@
 """Styles: named pieces of prompt kept in ``styles.csv`` files."""
 
 import csv
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,13 +91,16 @@ def _read(path: Path) -> _StyleFile:
 
 
 class StyleCatalog:
-    """All styles of one or several files; the first file takes new ones.
+    """All styles of one or several files; the first file takes new ones. Safe to use from several threads.
 
     Args:
         paths: Style files; a name may hold the wildcards ``*`` and ``?``. Missing files are empty.
+        write: Puts a file in place of an older one in one step, or raises StorageError.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], write: Callable[[Path, bytes], None]) -> None:
+        self._write_file = write
+        self._lock = threading.Lock()  # held from looking at a file's styles until their new file is written
         self.paths = tuple(paths)
         self.default_path = _default_path(self.paths[0])
         self._files: dict[Path, _StyleFile] = {}
@@ -105,9 +109,10 @@ class StyleCatalog:
 
     def reload(self) -> None:
         """Read all files again."""
-        found = dict.fromkeys(_expand(self.paths))
-        self._files = {path: _read(path) for path in found if path.is_file()}
-        self._index()
+        with self._lock:
+            found = dict.fromkeys(_expand(self.paths))
+            self._files = {path: _read(path) for path in found if path.is_file()}
+            self._index()
 
     def _index(self) -> None:
         styles: dict[str, Style] = {}
@@ -164,12 +169,13 @@ class StyleCatalog:
         Raises:
             StorageError: The file cannot be written.
         """
-        known = self._styles.get(style.name)
-        path = (known.path if known else None) or style.path or self.default_path
-        stored = Style(style.name, style.prompt, style.negative_prompt, path)
-        file = self._files.get(path, _StyleFile())
-        kept = {other.name: other for other in file.styles} | {stored.name: stored}
-        self._write(path, _StyleFile(tuple(kept.values()), file.comments))
+        with self._lock:
+            known = self._styles.get(style.name)
+            path = (known.path if known else None) or style.path or self.default_path
+            stored = Style(style.name, style.prompt, style.negative_prompt, path)
+            file = self._files.get(path, _StyleFile())
+            kept = {other.name: other for other in file.styles} | {stored.name: stored}
+            self._write(path, _StyleFile(tuple(kept.values()), file.comments))
 
     def delete(self, name: str) -> None:
         """Remove a style from its file; an unknown name changes nothing.
@@ -177,26 +183,27 @@ class StyleCatalog:
         Raises:
             StorageError: The file cannot be written.
         """
-        known = self._styles.get(name)
-        if known is not None and known.path is not None:
-            file = self._files[known.path]
-            kept = tuple(style for style in file.styles if style.name != name)
-            self._write(known.path, _StyleFile(kept, file.comments))
+        with self._lock:
+            known = self._styles.get(name)
+            if known is not None and known.path is not None:
+                file = self._files[known.path]
+                kept = tuple(style for style in file.styles if style.name != name)
+                self._write(known.path, _StyleFile(kept, file.comments))
 
     def _write(self, path: Path, file: _StyleFile) -> None:
         """Keep a copy of the old file as ``.bak``, then replace it in one step."""
-        temporary = path.with_name(f"{path.name}.tmp")
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS)
+        writer.writerows(file.comments)
+        writer.writerows((style.name, style.prompt, style.negative_prompt) for style in file.styles)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                shutil.copy(path, path.with_name(f"{path.name}.bak"))
-            with temporary.open("w", encoding="utf-8-sig", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerow(COLUMNS)
-                writer.writerows(file.comments)
-                writer.writerows((style.name, style.prompt, style.negative_prompt) for style in file.styles)
-            temporary.replace(path)
+                self._write_file(path.with_name(f"{path.name}.bak"), path.read_bytes())
         except OSError as error:
-            raise StorageError(path, f"The styles could not be saved to {path}: {error}") from error
+            reason = error.strerror or type(error).__name__
+            raise StorageError(path, f"The styles could not be saved to {path.name}: {reason}.") from error
+        self._write_file(path, text.getvalue().encode("utf-8-sig", "replace"))
         self._files[path] = file
         self._index()

@@ -29,6 +29,7 @@ from modules.domain.styles import StyleCatalog
 from modules.exceptions import CheckpointError, NotFoundError, StorageError, WebuiError
 from modules.imaging.decode import load_image
 from modules.imaging.filenames import NameFacts
+from modules.imaging.files import write_replacing
 from modules.imaging.writer import ImageWriter
 from modules.settings.options import Settings
 from modules.settings.store import SettingsStore
@@ -139,7 +140,7 @@ def test_06_names_never_lead_out(check: Check, tmp_path: Path) -> None:
     read = 0
     with open_studio(root, basic=dict([ANN])) as studio:
         token = studio.access.accounts.create_token("ann", "admin")
-        styles = StyleCatalog((root / "styles.csv",))
+        styles = StyleCatalog((root / "styles.csv",), write_replacing)
         for number, name in enumerate(hostile_names(count)):
             for find in (studio.services.catalog.find_checkpoint, studio.services.catalog.find_vae):
                 with suppress(NotFoundError):  # a part of a name may find the one file there is

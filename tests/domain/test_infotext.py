@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modules.domain.infotext import Infotext, format_infotext, parse_infotext, split_infotext
 from modules.domain.styles import StyleCatalog
+from modules.imaging.files import write_replacing
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LINE = "Steps: 20, Sampler: Euler, Size: 512x768"
@@ -25,7 +26,7 @@ values = st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), tex
 
 def test_every_text_of_the_reference_is_read_as_the_reference_reads_it() -> None:
     cases = json.loads((GOLDEN / "units" / "parse_infotext.json").read_text(encoding="utf-8"))
-    styles = StyleCatalog([GOLDEN / "styles.csv"]).extract
+    styles = StyleCatalog([GOLDEN / "styles.csv"], write_replacing).extract
 
     wrong = [name for name, text, expected in cases if parse_infotext(text, styles=styles) != expected]
 
@@ -182,7 +183,7 @@ def test_the_release_before_a_threshold_commit_counts_as_older() -> None:
 
 
 def test_styles_are_taken_out_as_the_setting_says() -> None:
-    styles = StyleCatalog([GOLDEN / "styles.csv"]).extract
+    styles = StyleCatalog([GOLDEN / "styles.csv"], write_replacing).extract
     text = f"watercolor of a cat, soft\nNegative prompt: photo,  sharp\n{LINE}"
 
     applied = parse_infotext(text, styles=styles)
@@ -196,7 +197,7 @@ def test_styles_are_taken_out_as_the_setting_says() -> None:
 
 
 def test_styles_stay_in_the_prompt_when_the_hires_prompt_has_others() -> None:
-    styles = StyleCatalog([GOLDEN / "styles.csv"]).extract
+    styles = StyleCatalog([GOLDEN / "styles.csv"], write_replacing).extract
     text = f"watercolor of a cat, soft\nNegative prompt: photo,  sharp\n{LINE}, Hires prompt: a dog"
 
     assert parse_infotext(text, styles=styles)["Prompt"] == "watercolor of a cat, soft"

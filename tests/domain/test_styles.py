@@ -1,9 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from modules.domain.styles import Style, StyleCatalog, apply_style, extract_style
 from modules.exceptions import StorageError
+from modules.imaging.files import write_replacing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "styles.csv"
 
@@ -12,7 +14,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "styles.csv"
 def catalog(tmp_path: Path) -> StyleCatalog:
     path = tmp_path / "styles.csv"
     path.write_bytes(GOLDEN.read_bytes())
-    return StyleCatalog([path])
+    return StyleCatalog([path], write_replacing)
 
 
 def test_a_style_with_a_placeholder_wraps_the_prompt_and_others_are_appended(catalog: StyleCatalog) -> None:
@@ -64,7 +66,7 @@ def test_deleting_removes_only_that_style(catalog: StyleCatalog) -> None:
 def test_commented_rows_are_no_styles_and_are_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "styles.csv"
     path.write_text("name,prompt,negative_prompt\n#old,x,y\nnew,a,b\n", encoding="utf-8")
-    catalog = StyleCatalog([path])
+    catalog = StyleCatalog([path], write_replacing)
     catalog.save(Style("other", "c"))
     assert list(catalog.styles) == ["new", "other"]
     assert "#old,x,y" in path.read_text(encoding="utf-8-sig")
@@ -73,24 +75,36 @@ def test_commented_rows_are_no_styles_and_are_not_lost(tmp_path: Path) -> None:
 def test_the_legacy_column_text_is_read_as_the_prompt(tmp_path: Path) -> None:
     path = tmp_path / "styles.csv"
     path.write_text("name,text\nold, masterpiece\n", encoding="utf-8")
-    assert StyleCatalog([path]).find("old") == Style("old", "masterpiece", "", path)
+    assert StyleCatalog([path], write_replacing).find("old") == Style("old", "masterpiece", "", path)
 
 
 def test_several_files_are_listed_under_dividers_that_cannot_be_applied(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text(f"name,prompt,negative_prompt\n{name}1,x,\n", encoding="utf-8")
-    catalog = StyleCatalog([tmp_path / "*.csv"])
+    catalog = StyleCatalog([tmp_path / "*.csv"], write_replacing)
     assert list(catalog.styles) == [" A ".center(40, "-"), "a1", " B ".center(40, "-"), "b1"]
     assert catalog.default_path == tmp_path / "a.csv"
     assert catalog.extract("p", "n") == ((), "p", "n")
 
 
 def test_a_wildcard_without_a_match_puts_new_styles_into_styles_csv(tmp_path: Path) -> None:
-    assert StyleCatalog([tmp_path / "*.csv"]).default_path == tmp_path / "styles.csv"
+    assert StyleCatalog([tmp_path / "*.csv"], write_replacing).default_path == tmp_path / "styles.csv"
 
 
 def test_a_folder_that_cannot_be_written_is_reported_with_its_name(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(StorageError, match=r"styles\.csv"):
-        StyleCatalog([blocked / "styles.csv"]).save(Style("x"))
+    with pytest.raises(StorageError, match=r"styles\.csv") as caught:
+        StyleCatalog([blocked / "styles.csv"], write_replacing).save(Style("x"))
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_styles_saved_by_several_threads_at_once_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "styles.csv"
+    catalog = StyleCatalog([path], write_replacing)
+    names = [f"style {number}" for number in range(60)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda name: catalog.save(Style(name, "x")), names))
+    catalog.reload()
+    assert sorted(catalog.styles) == sorted(names)
+    assert {file.name for file in tmp_path.iterdir()} == {"styles.csv", "styles.csv.bak"}

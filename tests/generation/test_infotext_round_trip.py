@@ -22,6 +22,7 @@ from modules.generation.effects import ImageFacts
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.generation.parameters import infotext_for
 from modules.generation.resolve import Catalogs, freeze_request, resolve
+from modules.imaging.files import write_replacing
 from modules.runtime.device import Runtime
 from modules.settings.launch import Folders
 from modules.settings.options import Settings, infotext_options
@@ -96,7 +97,7 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> Catalogs:
     return Catalogs(
         models,
         NetworkCatalog((), (), models.store),
-        StyleCatalog((root / "styles.csv",)),
+        StyleCatalog((root / "styles.csv",), write_replacing),
         UpscalerCatalog(folders.models, models.store, runtime),
         FaceRestorers(folders.models, models.store, runtime),
     )

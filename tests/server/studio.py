@@ -27,6 +27,7 @@ from modules.generation.postprocess import Postprocessor
 from modules.generation.speed import SpeedLog
 from modules.history.history import History
 from modules.imaging.blobs import BlobStore
+from modules.imaging.files import write_replacing
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import JobQueue
 from modules.jobs.service import JobService
@@ -124,7 +125,7 @@ def open_studio(
             (folders.models / "Lora",), (folders.models / "hypernetworks",), catalog.store
         ),
         embeddings=EmbeddingCatalog((folders.embeddings,), catalog.store),
-        styles=StyleCatalog((root / "styles.csv",)),
+        styles=StyleCatalog((root / "styles.csv",), write_replacing),
         upscalers=upscalers,
         faces=faces,
         extras=Postprocessor(upscalers, faces),

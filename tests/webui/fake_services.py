@@ -27,6 +27,7 @@ from modules.generation.interrogate import Interrogator
 from modules.generation.postprocess import Postprocessor
 from modules.generation.speed import SpeedLog
 from modules.history.history import History
+from modules.imaging.files import write_replacing
 from modules.jobs.board import JobBoard
 from modules.jobs.queue import Job, JobQueue, Outcome
 from modules.jobs.service import JobService
@@ -117,7 +118,7 @@ def fake_services(root: Path) -> "Services":
         options=LaunchOptions(folders=folders),
         settings=SettingsStore(folders.data / "config.json"),
         catalog=FakeCatalog(),
-        styles=StyleCatalog([root / "styles.csv"]),
+        styles=StyleCatalog([root / "styles.csv"], write_replacing),
         embeddings=EmbeddingCatalog((folders.embeddings,), store),
         networks=NetworkCatalog((folders.models / "Lora",), (folders.models / "hypernetworks",), store),
         upscalers=upscalers,
