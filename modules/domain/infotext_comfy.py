@@ -146,7 +146,7 @@ def _any_text(graph: _Graph) -> str:
     texts = (
         graph.value(node_id, "text") for node_id in graph.nodes if "CLIPTextEncode" in graph.kind(node_id)
     )
-    return next(texts, "")
+    return next(filter(None, texts), "")
 
 
 def _prompt(graph: _Graph, main: str, side: str) -> str:
