@@ -1,14 +1,20 @@
 """``log.csv`` beside pictures that were saved by hand: one line a click."""
 
+import contextlib
 import csv
 import io
+import os
 import threading
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from modules.imaging.files import make_folder, storage_error, write_replacing
+from modules.imaging.files import make_folder, storage_error, write_new, write_replacing
 
 __all__ = ["LogLine", "SaveLog"]
+
+NAME = "log.csv"
+MAX_HEADER = 65_536  # bytes of the first line that are looked at
 
 
 @dataclass(frozen=True)
@@ -32,47 +38,60 @@ COLUMNS = tuple(field.name for field in fields(LogLine))
 
 
 class SaveLog:
-    """The log file of one folder; safe to use from several threads.
+    """The log files of all folders into which one server saves by hand; safe to use from several threads."""
 
-    Args:
-        folder: of the saved pictures.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "log.csv"
+    def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def append(self, line: LogLine) -> None:
-        """Add a line; a file of an older version with fewer columns is widened first.
+    def append(self, folder: Path, line: LogLine) -> None:
+        """Add a line to a folder's log; a file of an older version with fewer columns is widened first.
 
         Raises:
             StorageError: the file cannot be written; it is as it was.
         """
+        path = folder / NAME
         with self._lock:
-            make_folder(self._path.parent)
+            make_folder(folder)
             try:
-                content = self._widened()
+                if path.exists() or not write_new(path, _row(COLUMNS)):
+                    _widen(path)
+                _append(path, _row([_harmless(value) for value in astuple(line)]))
             except OSError as error:
-                raise storage_error(self._path, error) from error
-            out = io.StringIO(newline="")
-            csv.writer(out).writerow(_harmless(value) for value in astuple(line))
-            write_replacing(self._path, content + out.getvalue().encode("utf-8", "replace"))
+                raise storage_error(path, error) from error
 
-    def _widened(self) -> bytes:
-        out = io.StringIO(newline="")
-        writer = csv.writer(out)
-        if not self._path.exists():
-            writer.writerow(COLUMNS)
-            return out.getvalue().encode()
-        content = self._path.read_bytes()
-        header = content.partition(b"\n")[0].decode("utf-8", "replace").strip().split(",")
-        if len(header) >= len(COLUMNS):
-            return content if content.endswith(b"\n") else content + b"\r\n"
-        writer.writerow(COLUMNS)
-        rows = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
-        for row in list(rows)[1:]:
-            writer.writerow(row + [""] * (len(COLUMNS) - len(row)))
-        return out.getvalue().encode("utf-8", "replace")
+
+def _row(values: Sequence[object]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerow(values)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _widen(path: Path) -> None:
+    """Give a file of fewer columns all of them, the new ones empty."""
+    with path.open("rb") as file:
+        header = file.readline(MAX_HEADER).decode("utf-8", "replace").strip().split(",")
+    if len(header) >= len(COLUMNS):
+        return
+    rows = csv.reader(io.StringIO(path.read_bytes().decode("utf-8", "replace"), newline=""))
+    wide = (_row(row + [""] * (len(COLUMNS) - len(row))) for row in list(rows)[1:])
+    write_replacing(path, _row(COLUMNS) + b"".join(wide))
+
+
+def _append(path: Path, row: bytes) -> None:
+    """Add bytes at the end and wait for the disk; what was written in part is taken back."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        is_cut = file.read(1) not in {b"\n", b""}
+    try:
+        with path.open("ab") as file:
+            file.write(b"\r\n" + row if is_cut else row)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(path, size)
+        raise
 
 
 def _harmless(value: object) -> object:

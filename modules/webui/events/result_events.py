@@ -67,6 +67,7 @@ class ResultEvents:
         self._uploads = uploads
         self._show_folder = show_folder
         self._writer = ImageWriter(services.options.folders.outputs)
+        self._log = SaveLog()
 
     def save(self, payload: object, request: gr.Request) -> None:
         """Save the picture that is shown (or all, by the settings) into the folder for chosen pictures."""
@@ -151,7 +152,7 @@ class ResultEvents:
         saved = self._writer.save(picture, facts, settings, kind="save", infotext=image.infotext)
         if settings.save_write_log_csv:
             folder = self._writer.folder(facts, settings, kind="save")
-            SaveLog(folder).append(_log_line(image, saved.path.name))
+            self._log.append(folder, _log_line(image, saved.path.name))
         return saved.path
 
 
