@@ -25,7 +25,7 @@ def test_every_tab_works_though_the_scripts_run_late(open_page: OpenPage, painte
     page.reload()
     open_tab(page, "Settings")
     page.locator(".settings-root").wait_for()
-    page.wait_for_function("window.runTheScripts")
+    page.wait_for_function("typeof window.runTheScripts === 'function'")
     page.evaluate("runTheScripts()")
     expect(page.locator("#setting_directories_filename_pattern_row input")).to_have_value("[date]")
     open_tab(page, "Train")
