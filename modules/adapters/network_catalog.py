@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 LORA_SUFFIXES = (".safetensors", ".pt", ".ckpt")
 HYPERNETWORK_SUFFIXES = (".pt",)
 LORA_TAGS = ("lora", "lyco")
+_TAG_START = re.compile(r"<lora:([^:<>]+):")
 RESERVED_ALIASES = ("none", "addams")  # too often left in files by trainers to mean anything
 
 
@@ -67,6 +69,13 @@ class NetworkFile:
         if self.path.suffix.lower() == ".safetensors":
             return self.store.hashes.addnet(self.path)[:12] if self.store.hashing else ""
         return (self.store.sha256(self.path) or "")[:12]
+
+    @property
+    def known_shorthash(self) -> str:
+        """:attr:`shorthash` if it is known without reading the whole file, else ""."""
+        hashes = self.store.hashes
+        known = hashes.known_addnet if self.path.suffix.lower() == ".safetensors" else hashes.known_sha256
+        return (self.metadata.get("sshs_model_hash") or known(self.path) or "")[:12]
 
     @property
     def user_metadata(self) -> Mapping[str, object]:
@@ -141,6 +150,25 @@ class NetworkCatalog:
         alias = file.alias
         is_its_own = prefer_alias and alias.lower() not in self._listing.ambiguous
         return alias if is_its_own and self._known_lora(alias) == file else file.name
+
+    def with_names_here(self, prompt: str, hashes: str, *, prefer_alias: bool) -> str:
+        """A prompt in which LoRA-like files have the names that they have here.
+
+        Args:
+            prompt: of a picture that may have been made elsewhere.
+            hashes: the picture's ``Lora hashes``, as :func:`lora_hashes` writes them.
+            prefer_alias: see :meth:`prompt_name`.
+        """
+        pairs = (pair.rpartition(":") for pair in hashes.split(","))
+        told = {name.strip(): digest.strip() for name, colon, digest in pairs if colon}
+        here = {file.known_shorthash: file for file in self.loras()} if told else {}
+        here.pop("", None)
+
+        def renamed(tag: re.Match[str]) -> str:
+            file = here.get(told.get(tag[1], ""))
+            return tag[0] if file is None else f"<lora:{self.prompt_name(file, prefer_alias=prefer_alias)}:"
+
+        return _TAG_START.sub(renamed, prompt)
 
     @property
     def folders(self) -> tuple[Path, ...]:

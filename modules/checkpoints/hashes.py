@@ -76,9 +76,13 @@ class HashCache:
         known = self.known_sha256(path)
         return known if known is not None else self._remember(f"sha256:{path}", path, sha256_of(path))
 
+    def known_addnet(self, path: Path) -> str | None:
+        """:func:`addnet_hash` of the file if it was computed since the file last changed."""
+        return self._known(f"addnet:{path}", path)
+
     def addnet(self, path: Path) -> str:
         """:func:`addnet_hash` of the file, remembered."""
-        known = self._known(f"addnet:{path}", path)
+        known = self.known_addnet(path)
         return known if known is not None else self._remember(f"addnet:{path}", path, addnet_hash(path))
 
     def _known(self, key: str, path: Path) -> str | None:

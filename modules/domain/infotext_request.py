@@ -13,7 +13,15 @@ from modules.domain.infotext import parse_infotext
 from modules.domain.infotext_defaults import InfotextValue, StyleExtractor
 from modules.domain.request import GenerationRequest
 
-__all__ = ["HIRES_FIELDS", "PastedParameters", "build_request", "pasted_parameters", "request_from_infotext"]
+__all__ = [
+    "HIRES_FIELDS",
+    "PastedParameters",
+    "build_request",
+    "has_second_pass",
+    "like_option",
+    "pasted_parameters",
+    "request_from_infotext",
+]
 
 _FILL = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
 _INFORMATION = frozenset({
@@ -149,11 +157,11 @@ def pasted_parameters(
     if isinstance(styles, list):
         fields["styles"] = list[JsonValue](styles)
     fields["inpainting_mask_invert"] = parameters.get("Mask mode") == "Inpaint not masked"
-    fields["enable_hr"] = _has_second_pass(fields, parameters)
+    fields["enable_hr"] = has_second_pass(parameters)
     overrides: dict[str, JsonValue] = {}
     for key, option in setting_keys.items():
         if key not in used and option in settings:
-            values = reader.read(key, _like(settings[option]))
+            values = reader.read(key, like_option(settings[option]))
             overrides.update((option, value) for value in values if value != settings[option])
         used.add(key)
     checkpoint = parameters.get("Model hash") or parameters.get("Model")
@@ -212,9 +220,11 @@ def request_from_infotext(
     return build_request(pasted_parameters(parameters, settings=settings, setting_keys=setting_keys))
 
 
-def _has_second_pass(fields: Mapping[str, JsonValue], parameters: Mapping[str, InfotextValue]) -> bool:
-    resized = bool(fields.get("hr_resize_x") or fields.get("hr_resize_y"))
-    return "denoising_strength" in fields and (
+def has_second_pass(parameters: Mapping[str, InfotextValue]) -> bool:
+    """Whether a text's picture went through hires fix: a strength, and a size or an upscaler of its own."""
+    sizes = (str(parameters.get(key, 0)) for key in ("Hires resize-1", "Hires resize-2"))
+    resized = any(size.strip("0").isdecimal() for size in sizes)
+    return "Denoising strength" in parameters and (
         resized or "Hires upscale" in parameters or "Hires upscaler" in parameters
     )
 
@@ -238,8 +248,12 @@ class _Reader:
             return []
 
 
-def _like(current: JsonValue) -> Callable[[str], JsonValue]:
-    """Conversion to the type that the option has now."""
+def like_option(current: JsonValue) -> Callable[[str], JsonValue]:
+    """Conversion of a text's value to the type that an option has now.
+
+    Of a switch, every text but a written no means yes (``Face restoration: CodeFormer``). The conversion
+    raises ValueError or OverflowError for what is no number.
+    """
     if isinstance(current, bool):
         return lambda value: value not in {"False", "false", "0"}
     if isinstance(current, int):

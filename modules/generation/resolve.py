@@ -269,9 +269,10 @@ def _hires_sampler(asked: Hires, request: GenerationRequest, first: PassPlan) ->
     """Sampler and schedule of the second pass; what is not named is the first pass's."""
     same_sampler = asked.sampler_name in (None, "", "Use same sampler")
     same_schedule = asked.scheduler in (None, "", "Use same scheduler")
+    _, schedule = split_sampler_name(request.sampler_name, request.scheduler, keep_explicit=True)
     spec, scheduler = _sampler(
         first.sampler if same_sampler else asked.sampler_name,
-        request.scheduler if same_schedule else asked.scheduler,
+        schedule.label if same_schedule else asked.scheduler,
     )
     return spec.name, scheduler
 

@@ -125,3 +125,10 @@ def test_what_a_picture_says_makes_the_same_text_again(catalogs: Catalogs, reque
     assert second.splitlines()[-1] == first.splitlines()[-1]
     if NEGATIVE_PREFIX not in f"{request.prompt} {request.negative_prompt}":  # the format's own mark
         assert text_of(read(second)[0], catalogs) == second
+
+
+def test_a_schedule_in_the_samplers_name_holds_for_both_passes(catalogs: Catalogs) -> None:
+    request = GenerationRequest(sampler_name="DPM++ 2M SDE Karras", hires=Hires())
+    plan = resolve(freeze_request(request, PLAIN), catalogs)
+    assert plan.hires is not None
+    assert plan.first.scheduler == plan.hires.sampling.scheduler == "Karras"

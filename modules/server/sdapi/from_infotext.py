@@ -1,11 +1,15 @@
 """The ``infotext`` field: generation parameters as text fill what the client did not say."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pydantic import JsonValue, ValidationError
 
-from modules.domain.infotext import parse_infotext
+from modules.checkpoints.catalog import AUTOMATIC_VAE, BAKED_IN_VAE, ModelCatalog
+from modules.domain.infotext import InfotextValue
+from modules.domain.infotext_request import has_second_pass, like_option
 from modules.exceptions import RequestError
+from modules.generation.pasting import parse_pasted, pasted_sampler
+from modules.generation.resolve import Catalogs
 from modules.server.sdapi.payloads import Payload, TextToImagePayload
 from modules.settings.options import Settings, infotext_options
 
@@ -14,6 +18,7 @@ __all__ = ["filled_from_infotext"]
 _FIELDS: Mapping[str, str] = {
     "Prompt": "prompt",
     "Negative prompt": "negative_prompt",
+    "Styles array": "styles",
     "Steps": "steps",
     "Sampler": "sampler_name",
     "Schedule type": "scheduler",
@@ -42,26 +47,24 @@ _FIELDS: Mapping[str, str] = {
 }
 
 
-def filled_from_infotext(payload: Payload) -> Payload:
-    """The payload with its gaps filled from its ``infotext``.
+def filled_from_infotext(payload: Payload, settings: Settings, catalogs: Catalogs) -> Payload:
+    """The payload with its gaps filled from its ``infotext``, which is read as a paste reads it.
 
     As in A1111, img2img takes only settings from the text.
+
+    Args:
+        payload: what the client sent.
+        settings: of this moment; those for pasting say what of the text counts.
+        catalogs: what is on disk; a checkpoint or VAE that is not there is disregarded.
 
     Raises:
         RequestError: the text holds a value that cannot be used.
     """
     if not payload.infotext:
         return payload
-    parsed = parse_infotext(payload.infotext)
-    given = payload.model_fields_set
-    values: dict[str, object] = {}
-    if isinstance(payload, TextToImagePayload):
-        values = {
-            field: parsed[label] for label, field in _FIELDS.items() if label in parsed and field not in given
-        }
-        if "enable_hr" not in given and "Denoising strength" in parsed:
-            values["enable_hr"] = "Hires upscale" in parsed or "Hires upscaler" in parsed
-    overrides = {**_settings(parsed), **(payload.override_settings or {})}
+    parsed = parse_pasted(payload.infotext, settings, catalogs)
+    values = _fields(parsed, payload.model_fields_set) if isinstance(payload, TextToImagePayload) else {}
+    overrides = {**_settings(parsed, settings, catalogs.models), **(payload.override_settings or {})}
     try:
         return type(payload).model_validate(
             {**payload.model_dump(exclude_unset=True), **values, "override_settings": overrides}
@@ -71,15 +74,42 @@ def filled_from_infotext(payload: Payload) -> Payload:
         raise RequestError("infotext", f"the text's value for {place} cannot be used") from error
 
 
-def _settings(parsed: Mapping[str, object]) -> dict[str, JsonValue]:
-    """Settings in the text that differ from the defaults, as typed values; unusable ones are left out."""
-    plain = Settings()
+def _fields(parsed: Mapping[str, InfotextValue], given: Collection[str]) -> dict[str, InfotextValue]:
+    """Values for the fields that the client did not give."""
+    values = {field: parsed[label] for label, field in _FIELDS.items() if label in parsed}
+    sampler, schedule = pasted_sampler(parsed) or (None, None)
+    if sampler is not None and schedule is not None:
+        values |= {"sampler_name": sampler, "scheduler": schedule}
+    if "sampler_name" in given and values.get("scheduler") == "Automatic":
+        del values["scheduler"]  # the name that the client gave may hold a schedule
+    if "Denoising strength" in parsed:
+        values["enable_hr"] = has_second_pass(parsed)
+    return {field: value for field, value in values.items() if field not in given}
+
+
+def _settings(
+    parsed: Mapping[str, InfotextValue], settings: Settings, models: ModelCatalog
+) -> dict[str, JsonValue]:
+    """Settings in the text that differ from the current ones, as typed values; unusable ones are left out."""
+    current = settings.as_json()
     found: dict[str, JsonValue] = {}
     for label, key in infotext_options().items():
-        if label not in parsed:
+        if label not in parsed or (label == "Model hash" and settings.disable_weights_auto_swap):
             continue
         try:
-            found[key] = plain.overridden({key: parsed[label]}).as_json()[key]
-        except RequestError:
-            continue  # a value of another program under the same key
+            value = like_option(current[key])(str(parsed[label]))
+            value = Settings().overridden({key: value}).as_json()[key]
+            _find_weights(key, str(value), models)
+        except (RequestError, ValueError, OverflowError):
+            continue  # a value of another program under the same key, or weights that are not here
+        if value != current[key]:
+            found[key] = value
     return found
+
+
+def _find_weights(key: str, name: str, models: ModelCatalog) -> None:
+    """Raise NotFoundError if a setting names weights that are not there."""
+    if key == "sd_model_checkpoint":
+        models.find_checkpoint(name)
+    elif key == "sd_vae" and name not in {AUTOMATIC_VAE, BAKED_IN_VAE}:
+        models.find_vae(name)

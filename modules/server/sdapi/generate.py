@@ -26,7 +26,7 @@ from modules.server.sdapi.results import generation_answer
 from modules.server.sdapi.scripts import check_scripts
 from modules.server.sdapi.tasks import TaskNames
 from modules.server.sdapi.translate import image_to_image_request, parameters_echo, text_to_image_request
-from modules.services import Services
+from modules.services import Services, catalogs_of
 from modules.submission import submit_request
 
 __all__ = ["generation_router"]
@@ -58,6 +58,7 @@ def generation_router(services: Services, tasks: TaskNames) -> APIRouter:
 async def _generate(
     services: Services, tasks: TaskNames, payload: Payload, request: Request, caller: Principal
 ) -> Response:
+    payload = await run_in_threadpool(_filled, services, payload)
     job_id = await run_in_threadpool(_submit, services, payload, caller)
     if payload.force_task_id:
         tasks.remember(caller.name, payload.force_task_id, job_id)
@@ -72,10 +73,15 @@ async def _generate(
     return Response(content, media_type="application/json", headers=ALREADY_COMPRESSED)
 
 
-def _submit(services: Services, payload: Payload, caller: Principal) -> str:
+def _filled(services: Services, payload: Payload) -> Payload:
+    """The payload as it is carried out and repeated in the answer: with what its infotext says."""
     if payload.script_name or payload.alwayson_scripts:
         check_scripts(services.plugins.scripts, payload)
-    request = _request(services, _without_unknown_checkpoint(services, filled_from_infotext(payload)))
+    return filled_from_infotext(payload, services.settings.current, catalogs_of(services))
+
+
+def _submit(services: Services, payload: Payload, caller: Principal) -> str:
+    request = _request(services, _without_unknown_checkpoint(services, payload))
     # nothing is acknowledged before the pictures are there, and they are in the answer if nothing is kept
     return submit_request(services, request, caller, lasting="pictures" if request.save_images else "nothing")
 

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from modules.domain.infotext import parse_infotext
 from modules.exceptions import NotFoundError
+from modules.generation.pasting import parse_pasted
 from modules.imaging.decode import decode_base64, load_image
 from modules.imaging.metadata import read_infotext
 from modules.server.errors import ERROR_RESPONSES
 from modules.server.json_body import JsonRoute
-from modules.services import Services
+from modules.services import Services, catalogs_of
 
 __all__ = ["pictures_router"]
 
@@ -61,7 +61,7 @@ def pictures_router(services: Services) -> APIRouter:
             return PngInfoResponse(info="", items=dict(items), parameters={})
         parameters: dict[str, JsonValue] = {
             key: list(value) if isinstance(value, list) else value
-            for key, value in parse_infotext(text).items()
+            for key, value in parse_pasted(text, services.settings.current, catalogs_of(services)).items()
         }
         return PngInfoResponse(info=text, items=dict(items), parameters=parameters)
 

@@ -15,7 +15,7 @@ from modules.domain.infotext import parse_infotext
 from modules.domain.job import JobState, JobView
 from modules.exceptions import NotFoundError, WebuiError
 from modules.imaging.metadata import read_infotext
-from modules.services import Services
+from modules.services import Services, catalogs_of
 from modules.webui.events.newest import NewestRelay
 from modules.webui.events.relay import submit_and_follow
 from modules.webui.events.result_events import ResultEvents
@@ -236,7 +236,7 @@ class GenerationEvents:
         return ""
 
     def _values(self, text: str) -> dict[str, object]:
-        return pasted_values(text, self._services.settings.current, self._services.styles.extract)
+        return pasted_values(text, self._services.settings.current, catalogs_of(self._services))
 
     def fill(self, tab: GenerationTab, text: str) -> list[object]:
         """Outputs that fill a tab's form and open its accordions by an infotext."""

@@ -2,9 +2,9 @@
 
 from pydantic import JsonValue
 
-from modules.domain.infotext import parse_infotext
-from modules.domain.infotext_defaults import StyleExtractor
 from modules.domain.infotext_request import pasted_parameters
+from modules.generation.pasting import parse_pasted, pasted_sampler
+from modules.generation.resolve import Catalogs
 from modules.settings.options import Settings, infotext_options
 from modules.webui.form.request_builder import (
     AUTOMATIC,
@@ -42,22 +42,23 @@ _QUICK_OPTIONS = {
 }
 
 
-def pasted_values(text: str, settings: Settings, styles: StyleExtractor | None = None) -> dict[str, object]:
+def pasted_values(text: str, settings: Settings, catalogs: Catalogs | None = None) -> dict[str, object]:
     """Values for the controls that the parameters speak of; what cannot be read is left out.
 
     The accordions' switches (``hr``, ``enable``) and Extra are always decided, so that a paste leaves
     nothing of an earlier picture behind.
     """
-    found = parse_infotext(
-        text, styles=styles, style_mode=settings.infotext_styles, skip=settings.infotext_skip_pasting
-    )
+    found = parse_pasted(text, settings, catalogs)
     current = settings.as_json()
     pasted = pasted_parameters(found, settings=current, setting_keys=infotext_options())
     values: dict[str, object] = {
         _CONTROL_OF.get(name, name): value for name, value in pasted.fields.items() if value is not None
     }
+    sampler, schedule = pasted_sampler(found) or (None, pasted.fields.get("scheduler") or AUTOMATIC)
+    if sampler is not None:
+        values["sampling"] = sampler
     if "Schedule type" in found:
-        values["scheduler"] = pasted.fields.get("scheduler") or AUTOMATIC
+        values["scheduler"] = schedule
     values["enable"] = "checkpoint" in values
     values = _UNSAID | values
     values["subseed_show"] = any(key in values for key in ("subseed", "seed_resize_from_w"))

@@ -31,6 +31,15 @@ def test_parameters_fill_their_controls() -> None:
     assert {key: values[key] for key in expected} == expected
 
 
+def test_an_old_name_of_a_sampler_is_taken_apart() -> None:
+    text = "a\nSteps: 9, Sampler: DPM++ 2M SDE Karras, CFG scale: 7, Seed: 1"
+    assert (paste(text)["sampling"], paste(text)["scheduler"]) == ("DPM++ 2M SDE", "Karras")
+    plain = text.replace("DPM++ 2M SDE Karras", "LMS")
+    assert (paste(plain)["sampling"], paste(plain)["scheduler"]) == ("LMS", "Automatic")
+    unknown = paste(text.replace("DPM++ 2M SDE Karras", "Sampler of dreams"))
+    assert (unknown["sampling"], unknown["scheduler"]) == ("Sampler of dreams", "Automatic")
+
+
 def test_switches_go_off_when_the_parameters_do_not_speak_of_them() -> None:
     values = paste(PARAMETERS)
     assert (values["hr"], values["enable"], values["subseed_show"]) == (False, False, False)
@@ -50,6 +59,11 @@ def test_a_second_pass_opens_hires() -> None:
     )
     assert values["hr"] is True
     assert (values["hr_scale"], values["hires_steps"], values["denoising_strength"]) == (1.5, 7, 0.5)
+
+
+def test_a_size_of_the_second_pass_alone_opens_hires() -> None:
+    assert paste(PARAMETERS + ", Denoising strength: 0.5, Hires resize: 384x896")["hr"] is True
+    assert paste(PARAMETERS + ", Denoising strength: 0.5, Hires resize: 0x0")["hr"] is False
 
 
 def test_a_variation_opens_extra() -> None:
