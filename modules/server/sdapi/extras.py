@@ -14,6 +14,7 @@ from modules.imaging.metadata import encode_image, fitting_format, read_infotext
 from modules.server.compression import already_compressed
 from modules.server.identity import Caller
 from modules.server.json_body import JsonRoute
+from modules.server.sdapi.lenient import TEXTS_FROM_NUMBERS, WHOLE
 from modules.services import Services
 
 __all__ = ["extras_router"]
@@ -22,13 +23,15 @@ MAX_PICTURES = 500
 MAX_ANSWER_BYTES = 512 * 1024 * 1024  # all pictures of a batch together, before base64
 
 Visibility = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Side = Annotated[int, Field(ge=1, le=16384)]
+Side = Annotated[int, Field(ge=1, le=16384), WHOLE]
 
 
 class ExtrasOptions(BaseModel):
     """What to do with the pictures."""
 
-    resize_mode: Annotated[int, Field(ge=0, le=1)] = Field(
+    model_config = TEXTS_FROM_NUMBERS
+
+    resize_mode: Annotated[int, Field(ge=0, le=1), WHOLE] = Field(
         0, description="0 enlarges by a factor, 1 to a size"
     )
     show_extras_results: bool | None = Field(True, description="accepted for compatibility")

@@ -8,9 +8,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from modules.server.sdapi.lenient import TEXTS_FROM_NUMBERS, WHOLE
+
 __all__ = ["GenerationResponse", "ImageToImagePayload", "Payload", "TextToImagePayload"]
 
-Integer = int | None
+Integer = Annotated[int, WHOLE] | None
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
 Text = str | None
 Switch = bool | None
@@ -24,7 +26,7 @@ def _without_nulls(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
 class Payload(BaseModel):
     """Fields that txt2img and img2img share."""
 
-    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(extra="ignore", protected_namespaces=(), **TEXTS_FROM_NUMBERS)
 
     prompt: Text = Field("", description="what to see; emphasis, editing, AND and <lora:name:1> work")
     negative_prompt: Text = Field("", description="what not to see")

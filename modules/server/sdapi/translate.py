@@ -139,6 +139,8 @@ def _hires(payload: TextToImagePayload) -> Fields:
     for name in ("checkpoint", "sampler_name", "scheduler"):
         if hires[name] in _SAME_AS_FIRST_PASS:
             hires[name] = None
+    if not hires["scale"] and (hires["resize_x"] or hires["resize_y"]):
+        hires["scale"] = None  # A1111 looks at either the size or the factor
     return {name: value for name, value in hires.items() if value is not None}
 
 

@@ -58,6 +58,28 @@ def test_a_plain_client_gets_its_pictures(standing: Studio, changes: dict[str, A
     assert float(answer.headers["x-process-time"]) >= 0
 
 
+def test_numbers_are_taken_as_a1111_took_them(standing: Studio) -> None:
+    changes = {"width": 64.5, "steps": 1.9, "seed": 7.0, "prompt": 5, "negative_prompt": 0.5, "styles": [1]}
+    answer = standing.post(TXT2IMG, {**BASE, **changes})
+    assert answer.status_code == 200, answer.text
+    asked = answer.json()["parameters"]
+    assert (asked["width"], asked["steps"], asked["seed"]) == (64, 1, 7)
+    assert (asked["prompt"], asked["negative_prompt"], asked["styles"]) == ("5", "0.5", ["1"])
+    extras = {"image": picture(), "resize_mode": 1, "upscaling_resize_w": 64.5, "upscaling_resize_h": 32.9}
+    assert standing.post("/sdapi/v1/extra-single-image", extras).status_code == 200
+    for wrong in ({"width": "wide"}, {"width": float("1e300")}, {"prompt": True}, {"prompt": [5]}):
+        assert standing.post(TXT2IMG, {**BASE, **wrong}).status_code == 422, wrong
+    kept = {"eta_noise_seed_delta": 5, "samples_format": "png"}
+    echo = standing.post(TXT2IMG, {**BASE, "override_settings": kept}).json()["parameters"]
+    assert echo["override_settings"] == kept
+
+
+def test_a_second_pass_has_a_size_or_a_factor(standing: Studio) -> None:
+    hires = {**BASE, "enable_hr": True, "hr_scale": 0, "denoising_strength": 0.5}
+    assert standing.post(TXT2IMG, {**hires, "hr_resize_x": 128, "hr_resize_y": 128}).status_code == 200
+    assert standing.post(TXT2IMG, hires).json()["field"] == "hr_scale"
+
+
 def test_the_files_own_bytes_are_sent_with_their_parameters(studio: Studio) -> None:
     body = studio.post(TXT2IMG, {**BASE, "seed": 41, "batch_size": 2}).json()
     contents = [base64.b64decode(text) for text in body["images"]]
@@ -104,10 +126,10 @@ def test_pictures_can_be_left_out_of_the_answer(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("steps", 0), ("steps", -1), ("steps", 1001), ("steps", 10**9), ("steps", "many"), ("steps", 2.5),
+        ("steps", 0), ("steps", -1), ("steps", 1001), ("steps", 10**9), ("steps", "many"), ("steps", "2.5"),
         ("width", 0), ("width", -8), ("width", 7), ("width", 8200), ("width", 10**9), ("width", 2**63),
         ("height", 0), ("height", []), ("cfg_scale", "NaN"), ("cfg_scale", {}), ("batch_size", 0),
-        ("n_iter", -1), ("n_iter", 10**6), ("seed", -2), ("seed", 2**64), ("seed", 1.5), ("prompt", 5),
+        ("n_iter", -1), ("n_iter", 10**6), ("seed", -2), ("seed", 2**64), ("seed", "1.5"), ("prompt", True),
         ("subseed_strength", 2), ("styles", "one"), ("override_settings", []), ("alwayson_scripts", []),
     ],
 )  # fmt: skip
