@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path, PurePath, PureWindowsPath
+
+from pydantic import JsonValue
 
 from modules.domain.job import Lasting
 from modules.domain.principal import Principal
@@ -11,7 +14,13 @@ from modules.generation.resolve import freeze_request, resolve
 from modules.services import Services, catalogs_of
 from modules.settings.options import describe_options
 
-__all__ = ["check_settings_allowed", "server_settings", "submit_request", "without_server_settings"]
+__all__ = [
+    "check_settings_allowed",
+    "server_settings",
+    "settings_seen_by",
+    "submit_request",
+    "without_server_settings",
+]
 
 _ADMIN_CATEGORIES = ("system", "hidden")
 _ADMIN_SECTIONS = ("saving-paths", "saving-to-dirs")
@@ -73,6 +82,30 @@ def without_server_settings(request: GenerationRequest) -> GenerationRequest:
     """A frozen request as an artist may see it and submit it again: the server's settings apply anew."""
     kept = {key: value for key, value in request.override_settings.items() if key not in server_settings()}
     return request.model_copy(update={"override_settings": kept})
+
+
+def settings_seen_by(services: Services, caller: Principal) -> dict[str, JsonValue]:
+    """All settings by key. An artist learns of a folder what it is called, not where on the machine it is."""
+    values = services.settings.current.as_json()
+    if caller.is_admin:
+        return values
+    outputs = services.options.folders.outputs
+    return {
+        key: _placeless(value, outputs) if key in server_settings() and isinstance(value, str) else value
+        for key, value in values.items()
+    }
+
+
+def _placeless(text: str, outputs: Path) -> str:
+    """An absolute path as what of it lies below the outputs folder, or as its last name."""
+    path: PurePath = Path(text)
+    if not path.is_absolute():
+        path = PureWindowsPath(text)
+    if not path.is_absolute():
+        return text
+    if path.is_relative_to(outputs) and ".." not in path.parts:
+        return "/".join(path.relative_to(outputs).parts)
+    return path.name
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from modules.domain.principal import Principal
+from modules.domain.principal import Principal, Role
 from tests.server.route_table import full_app
 from tests.server.studio import Studio, open_studio
 from tests.server.test_files import finished_picture
@@ -48,6 +48,34 @@ def test_no_answer_to_an_artist_holds_a_path(furnished: Studio) -> None:
             assert json.dumps(root)[1:-1] not in answer.text, path
             asked += 1
     assert asked > 80
+
+
+def test_an_artist_reads_of_a_folder_what_it_is_called_and_an_administrator_where_it_is(
+    tmp_path: Path,
+) -> None:
+    with open_studio(tmp_path) as studio:
+        inside = str(studio.services.options.folders.outputs / "mine" / "grids")
+        folders = {
+            "outdir_samples": "/srv/secret/place",
+            "outdir_grids": inside,
+            "outdir_save": "kept/here",
+            "outdir_init_images": "C:\\secret\\starts",
+            "outdir_txt2img_samples": str(studio.services.options.folders.outputs) + "/../secret/x",
+        }
+        studio.services.settings.update(folders)
+        seen = {}
+        roles: tuple[Role, ...] = ("artist", "admin")
+        for role in roles:
+            session = studio.access.accounts.open_session(Principal("ann", role))
+            headers = {"cookie": f"{studio.access.cookie}={session}"}
+            flat = studio.get("/sdapi/v1/options", headers=headers).json()
+            listed = studio.get("/api/v1/settings", headers=headers).json()["settings"]
+            assert {
+                one["key"]: one["value"] for one in listed if one["key"] in folders
+            }.items() <= flat.items()
+            seen[role] = {key: flat[key] for key in folders}
+    assert seen["admin"] == folders
+    assert list(seen["artist"].values()) == ["place", "mine/grids", "kept/here", "starts", "x"]
 
 
 @pytest.mark.parametrize(

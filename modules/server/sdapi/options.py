@@ -13,6 +13,7 @@ from modules.server.json_body import JsonRoute
 from modules.server.sysinfo import public_flags
 from modules.services import Services
 from modules.settings.options import describe_options
+from modules.submission import settings_seen_by
 
 __all__ = ["options_router"]
 
@@ -31,9 +32,9 @@ def options_router(services: Services) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, tags=["settings"])
 
     @router.get("/sdapi/v1/options")
-    def get_options() -> dict[str, JsonValue]:
+    def get_options(caller: Caller) -> dict[str, JsonValue]:
         """All settings by key; the checkpoint is the one in use, its hash is empty until it is known."""
-        options = services.settings.current.as_json()
+        options = settings_seen_by(services, caller)
         options["sd_model_checkpoint"], options[_READ_ONLY] = _checkpoint_in_use(services)
         return options
 

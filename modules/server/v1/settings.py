@@ -14,6 +14,7 @@ from modules.server.json_body import JsonRoute
 from modules.services import Services
 from modules.settings.option import Component, OptionInfo
 from modules.settings.options import describe_options
+from modules.submission import settings_seen_by
 
 __all__ = ["SettingModel", "SettingsModel", "settings_router"]
 
@@ -49,7 +50,7 @@ def settings_router(services: Services) -> APIRouter:
     @router.get("/settings")
     def settings(caller: Caller) -> SettingsModel:
         """Every setting that has a page, with its description and its value."""
-        values = services.settings.current.as_json()
+        values = settings_seen_by(services, caller)
         found = _run_time_choices(services)
         return SettingsModel(
             editable=caller.is_admin,
