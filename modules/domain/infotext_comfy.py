@@ -28,6 +28,7 @@ _TEXT_INPUTS = ("text", "text_g", "string", "value", "prompt", "positive", "wild
 _PLAIN = frozenset(
     {"SaveImage", "PreviewImage", "VAEDecode", "VAEDecodeTiled", "VAELoader", "Note", "Reroute"}
 )
+MAX_NODES = 5000  # of a graph that is read at all; graphs of people have tens, seldom some hundred
 MAX_STEPS = 5000  # inputs looked at while following links; large graphs of people need some hundred a walk
 
 
@@ -104,6 +105,8 @@ def read_comfy(nodes: Record, *, width: int = 0, height: int = 0) -> tuple[str, 
     Returns:
         The parameters in A1111's form, and a sentence for each thing that could not be kept.
     """
+    if len(nodes) > MAX_NODES:
+        return "", (f"the graph has {len(nodes):,} nodes; at most {MAX_NODES:,} are read",)
     graph = _Graph(nodes)
     samplers = [
         node_id for node_id in nodes if "steps" in graph.inputs(node_id) and _is_sampler(graph, node_id)

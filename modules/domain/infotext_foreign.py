@@ -10,6 +10,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from modules.domain.infotext import format_infotext
 from modules.domain.infotext_comfy import read_comfy
 from modules.domain.infotext_samplers import COMFY_SAMPLERS, INVOKE_SAMPLERS, NOVELAI_SAMPLERS, name_sampler
@@ -19,6 +21,7 @@ __all__ = ["ForeignInfotext", "convert_foreign"]
 
 log = logging.getLogger(__name__)
 
+MAX_LORAS = 100  # people use a handful
 MAX_SKIPPED = 100  # layers; the deepest text encoder has 32
 
 _DREAM_FLAGS = {
@@ -119,7 +122,7 @@ def _invoke(content: Record) -> ForeignInfotext | None:
     if any(mark in prompt for mark in ("++", "--", ".blend(", ".and(", ".swap(")):
         lost.append("InvokeAI's weights (word++, .blend() ...) are read as plain text")
     model = as_record(content.get("model"))
-    for lora in as_list(content.get("loras")):
+    for lora in _loras(content, lost):
         entry = as_record(lora)
         inner = as_record(entry.get("model") or entry.get("lora"))
         name = as_text(inner.get("name")) or as_text(inner.get("model_name"))
@@ -212,7 +215,7 @@ def _fooocus(content: Record) -> ForeignInfotext:
     prompt = ", ".join(full) or as_text(content.get("full_prompt")) or as_text(content.get("prompt"))
     full = [as_text(part) for part in as_list(content.get("full_negative_prompt"))]
     negative = ", ".join(part for part in full if part) or as_text(content.get("negative_prompt"))
-    for lora in as_list(content.get("loras")):
+    for lora in _loras(content, lost):
         entry = [as_text(part) for part in as_list(lora)]
         if len(entry) >= 2:
             prompt += f" <lora:{_stem(entry[0])}:{entry[1]}>"
@@ -237,6 +240,13 @@ def _fooocus(content: Record) -> ForeignInfotext:
         },
     )
     return ForeignInfotext(text, "Fooocus", tuple(lost))
+
+
+def _loras(content: Record, lost: list[str]) -> list[JsonValue]:
+    loras = as_list(content.get("loras"))
+    if len(loras) > MAX_LORAS:
+        lost.append(f"only {MAX_LORAS} of {len(loras):,} loras were read")
+    return loras[:MAX_LORAS]
 
 
 def _invoke_sampler(name: str, lost: list[str]) -> tuple[str, str | None]:

@@ -16,7 +16,7 @@ from modules.domain.infotext_foreign import convert_foreign
 from modules.exceptions import RequestError
 from modules.imaging.decode import DECODER_ERRORS, open_image
 from modules.imaging.png_file import PNG_STRATEGY, can_write_png, png_file
-from modules.imaging.png_text import is_png, png_text_chunks
+from modules.imaging.png_text import MAX_TEXTS, is_png, longest_text, png_text_chunks, too_long
 
 __all__ = [
     "ImageMetadata",
@@ -53,7 +53,8 @@ class ImageMetadata:
         infotext: generation parameters in A1111's form, None when there are none.
         items: every text in the file by its keyword, as A1111's PNG Info shows them.
         program: program that wrote the parameters when it was another one, else None.
-        lost: what of another program's parameters has no counterpart here, one sentence each.
+        lost: what of another program's parameters has no counterpart here, and which texts were too long
+            to be read, one sentence each.
     """
 
     infotext: str | None
@@ -80,12 +81,14 @@ def read_metadata(source: Path | bytes) -> ImageMetadata:
     """
     content = source if isinstance(source, bytes) else source.read_bytes()
     image = open_image(content, max_pixels=2**62)  # nothing is decoded: any size will do
-    items = _texts(content, image)
+    too_much: list[str] = []
+    items = _texts(content, image, too_much)
+    lost = tuple(dict.fromkeys(too_much))
     text = items.get("UserComment") or items.get(INFOTEXT_KEY)
     foreign = convert_foreign(items, width=image.width, height=image.height)
     if foreign is not None:
-        return ImageMetadata(foreign.text, items, foreign.program, foreign.lost)
-    return ImageMetadata(text or items.get("comment") or None, items)
+        return ImageMetadata(foreign.text, items, foreign.program, (*foreign.lost, *lost))
+    return ImageMetadata(text or items.get("comment") or None, items, lost=lost)
 
 
 def encode_image(
@@ -163,17 +166,17 @@ def _storable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
 
 
-def _texts(content: bytes, image: Image.Image) -> dict[str, str]:
+def _texts(content: bytes, image: Image.Image, lost: list[str]) -> dict[str, str]:
     items: dict[str, str] = {}
     try:
         for key, value in image.info.items():
-            text = _as_text(value)
-            if isinstance(key, str) and key.lower() not in _NOT_SHOWN and text:
-                items[key] = text
+            if isinstance(key, str) and key.lower() not in _NOT_SHOWN and len(items) < MAX_TEXTS:
+                _keep(items, key, value, lost)
         if is_png(content):
-            items.update(png_text_chunks(content))
-        items.update(_graphs_in_exif(image))
-        comment = _user_comment(image)
+            items.update(png_text_chunks(content, lost))
+        for key, text in _graphs_in_exif(image).items():
+            _keep(items, key, text, lost)
+        comment = _user_comment(image, lost)
     except DECODER_ERRORS as error:
         log.info("metadata of a picture could not be read: %s", error)
         return items
@@ -181,6 +184,14 @@ def _texts(content: bytes, image: Image.Image) -> dict[str, str]:
         items["UserComment"] = comment
         items.setdefault(INFOTEXT_KEY, comment)
     return items
+
+
+def _keep(items: dict[str, str], key: str, value: object, lost: list[str]) -> None:
+    """Add a text that is not empty and not too long."""
+    if isinstance(value, str | bytes) and len(value) > longest_text(key):
+        lost.append(too_long(key))
+    elif text := _as_text(value):
+        items[key] = text
 
 
 def _as_text(value: object) -> str:
@@ -200,8 +211,11 @@ def _graphs_in_exif(image: Image.Image) -> dict[str, str]:
     return found
 
 
-def _user_comment(image: Image.Image) -> str:
+def _user_comment(image: Image.Image, lost: list[str]) -> str:
     raw = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
+    if isinstance(raw, str | bytes) and len(raw) > 2 * longest_text("UserComment"):  # two bytes a character
+        lost.append(too_long("UserComment"))
+        return ""
     if isinstance(raw, str):
         return raw
     if not isinstance(raw, bytes) or len(raw) < 8:

@@ -316,3 +316,20 @@ def test_a_graph_of_thousands_of_links_is_followed_for_a_while_only(
     assert time.process_time() - start < 1  # a walk from every node takes ten times as long
     assert found is not None
     assert "the graph is too large to be followed to its end" in found.lost
+
+
+def test_a_graph_of_more_nodes_than_anybody_draws_is_not_read() -> None:
+    found = convert_foreign({"prompt": chained(6000, 1)})
+
+    assert found is not None
+    assert found.text == ""
+    assert found.lost == ("the graph has 6,001 nodes; at most 5,000 are read",)
+
+
+def test_of_thousands_of_loras_some_are_read_and_this_is_said() -> None:
+    loras = [{"model": {"name": "a"}, "weight": 1}] * 5000
+
+    prompt, _, _, lost = parsed({"invokeai_metadata": json.dumps({"positive_prompt": "x", "loras": loras})})
+
+    assert prompt.count("<lora:a:1>") == 100
+    assert "only 100 of 5,000 loras were read" in lost

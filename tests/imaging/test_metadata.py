@@ -157,3 +157,47 @@ def test_a_comfyui_graph_in_a_webp_is_found() -> None:
 def test_a_file_that_is_no_picture_is_an_error() -> None:
     with pytest.raises(RequestError):
         read_metadata(b"no picture")
+
+
+LONG = 600_000  # characters
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+def test_a_text_longer_than_anybody_writes_is_not_read_and_this_is_said(kind: bytes, early: bool) -> None:
+    text = b"ab: 1, " * (LONG // 7)
+    chunk = {b"tEXt": text, b"zTXt": b"\0" + zlib.compress(text), b"iTXt": b"\0\0\0\0" + text}[kind]
+    content = with_chunk(kind, b"parameters\0" + chunk)
+    if early:  # where Pillow reads it too: behind the header
+        content = content[:33] + png_chunk(kind, b"parameters\0" + chunk) + content[33:]
+
+    metadata = read_metadata(content)
+
+    assert metadata.infotext is None
+    assert "parameters" not in metadata.items
+    assert metadata.lost == ("parameters: longer than 524,288 bytes, so it was not read",)
+
+
+def test_a_long_workflow_is_kept() -> None:
+    workflow = json.dumps({"nodes": ["x" * LONG]})
+
+    assert read_metadata(with_chunk(b"tEXt", b"workflow\0" + workflow.encode())).items["workflow"] == workflow
+
+
+def test_only_the_first_texts_of_a_file_with_thousands_are_read() -> None:
+    chunks = b"".join(png_chunk(b"tEXt", b"%d\0x" % number) for number in range(2000))
+    png = encode_image(PICTURE, "png")
+
+    metadata = read_metadata(png[:-12] + chunks + png[-12:])
+
+    assert 0 < len(metadata.items) < 500
+    assert metadata.lost == ("further texts of the file were not read",)
+
+
+def test_texts_that_inflate_to_too_much_end_the_reading_soon() -> None:
+    bomb = png_chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(1_000_000)))
+    png = encode_image(PICTURE, "png")
+    lost: list[str] = []
+
+    assert png_text_chunks(png[:-12] + bomb * 200 + png[-12:], lost) == {}
+    assert len(lost) < 50
