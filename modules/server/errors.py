@@ -33,6 +33,10 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+MAX_SENTENCE = 500  # characters: room for ten names of models beside one that was not found
+MAX_NAME = 60
+MAX_PROBLEMS = 50
+
 
 class BadRequestError(RequestError):
     """A1111 answers this mistake with 400; clients test for that number."""
@@ -108,8 +112,18 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def _body(kind: str, detail: str, field: str | None = None) -> dict[str, str | None]:
     # lone surrogates of a hostile request cannot be encoded in the answer
-    clean = detail.encode("utf-8", "replace").decode()
-    return ErrorBody(error=kind, detail=clean, errors=clean, field=field).model_dump()
+    clean = _cut(detail, MAX_SENTENCE).encode("utf-8", "replace").decode()
+    return ErrorBody(
+        error=kind, detail=clean, errors=clean, field=field and _cut(field, MAX_NAME)
+    ).model_dump()
+
+
+def _cut(text: str, length: int) -> str:
+    """Beginning and end of a text that is longer: what was sent stands in the middle of our sentences."""
+    if len(text) <= length:
+        return text
+    end = length // 3
+    return f"{text[: length - end - 5]} ... {text[-end:]}"
 
 
 def _status(error: Exception) -> int:
@@ -141,8 +155,12 @@ async def _answer_invalid_request(_request: Request, error: Exception) -> JSONRe
     """FastAPI's standard body without the values that were sent: no echo."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     detail = [
-        {"loc": [str(part) for part in problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
-        for problem in problems
+        {
+            "loc": [_cut(str(part), MAX_NAME) for part in problem["loc"]],
+            "msg": _cut(problem["msg"], MAX_SENTENCE),
+            "type": problem["type"],
+        }
+        for problem in problems[:MAX_PROBLEMS]
     ]
     return JSONResponse({"detail": detail}, 422)
 
