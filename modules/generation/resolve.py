@@ -14,7 +14,7 @@ from modules.domain.comments import strip_comments
 from modules.domain.extra_networks import ExtraNetwork, extract_extra_networks
 from modules.domain.request import GenerationRequest, Hires
 from modules.domain.styles import StyleCatalog
-from modules.exceptions import NotFoundError
+from modules.exceptions import NotFoundError, RequestError
 from modules.generation.default_networks import default_networks
 from modules.generation.effects import ModelKey
 from modules.generation.hires_size import LATENT_UPSCALERS, hires_size, old_first_size
@@ -64,6 +64,10 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         RequestError: something asked for cannot be done; ``field`` names it.
     """
     settings = Settings().overridden(request.override_settings)
+    source = request.image_to_image
+    if source is not None and len(source.images) > request.batch_size:
+        count = len(source.images)
+        raise RequestError("images", f"{count} start pictures need a batch size of at least {count}")
     request = _as_old_versions_did(request) if settings.use_old_hires_fix_width_height else request
     comments: list[str] = []
     checkpoint = _checkpoint(request.checkpoint or settings.sd_model_checkpoint, catalogs.models)
@@ -78,10 +82,9 @@ def resolve(request: GenerationRequest, catalogs: Catalogs) -> GenerationPlan:
         scheduler=scheduler,
         steps=request.steps,
         cfg_scale=request.cfg_scale,
-        denoising_strength=request.image_to_image.denoising_strength if request.image_to_image else None,
+        denoising_strength=source.denoising_strength if source else None,
         exact_steps=settings.img2img_fix_steps,
-        token_merging=(request.image_to_image and settings.token_merging_ratio_img2img)
-        or settings.token_merging_ratio,
+        token_merging=(source and settings.token_merging_ratio_img2img) or settings.token_merging_ratio,
     )
     images = _images(request, settings, catalogs.styles)
     if not request.disable_extra_networks:

@@ -9,7 +9,6 @@ from PIL import Image
 
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.domain.request import ImageToImage, SoftInpainting
-from modules.exceptions import RequestError
 from modules.generation.plan import GenerationPlan
 from modules.generation.story import StoryRoom
 from modules.imaging.color_correction import color_target, correct_colors
@@ -104,10 +103,6 @@ def prepare_source(plan: GenerationPlan, room: StoryRoom) -> PreparedSource | No
     asked, settings = plan.request.image_to_image, plan.settings
     if asked is None:
         return None
-    if len(asked.images) > plan.request.batch_size:
-        raise RequestError(
-            "images", f"{len(asked.images)} start pictures need a batch size of at least that many"
-        )
     width, height = plan.first.width, plan.first.height
     originals = [room.blobs.image(blob) for blob in asked.images]
     prepared = _mask(asked, room, width, height)

@@ -16,8 +16,9 @@ from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
 from modules.domain.infotext import NEGATIVE_PREFIX
 from modules.domain.infotext_request import request_from_infotext
-from modules.domain.request import GenerationRequest, Hires, Refiner
+from modules.domain.request import GenerationRequest, Hires, ImageToImage, Refiner
 from modules.domain.styles import StyleCatalog
+from modules.exceptions import RequestError
 from modules.generation.effects import ImageFacts
 from modules.generation.hires_size import LATENT_UPSCALERS
 from modules.generation.parameters import infotext_for
@@ -132,3 +133,9 @@ def test_a_schedule_in_the_samplers_name_holds_for_both_passes(catalogs: Catalog
     plan = resolve(freeze_request(request, PLAIN), catalogs)
     assert plan.hires is not None
     assert plan.first.scheduler == plan.hires.sampling.scheduler == "Karras"
+
+
+def test_more_start_pictures_than_a_batch_has_places_are_refused_at_once(catalogs: Catalogs) -> None:
+    request = GenerationRequest(image_to_image=ImageToImage(images=("a", "b")))
+    with pytest.raises(RequestError, match="2 start pictures"):
+        resolve(freeze_request(request, PLAIN), catalogs)

@@ -56,6 +56,11 @@ def image_to_image_request(payload: ImageToImagePayload, blobs: BlobStore) -> Ge
     """
     if not payload.init_images:
         raise NotFoundError("init_images", "Init image not found")
+    common, count = _common(payload), len(payload.init_images)
+    if count > 1:  # one picture each; a single one serves the whole batch
+        if count > (payload.batch_size or 1):
+            raise RequestError("init_images", f"{count} start pictures need a batch_size of at least {count}")
+        common["batch_size"] = count
     source: Fields = _given(payload, _IMAGE_NAMES)
     if payload.mask_blur is not None:
         source["mask_blur_x"] = source["mask_blur_y"] = payload.mask_blur
@@ -68,7 +73,7 @@ def image_to_image_request(payload: ImageToImagePayload, blobs: BlobStore) -> Ge
     for name in ("mask", "latent_mask"):
         text = getattr(payload, name)
         source[name] = store_picture(blobs, text, name, durable=keep) if text else None
-    return _validated({**_common(payload), "image_to_image": source})
+    return _validated({**common, "image_to_image": source})
 
 
 def _soft_inpainting(scripts: dict[str, JsonValue]) -> Fields | None:

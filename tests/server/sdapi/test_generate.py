@@ -284,6 +284,15 @@ def test_the_sent_pictures_come_back_when_asked_for(studio: Studio) -> None:
     assert studio.post(IMG2IMG, sent).json()["parameters"]["init_images"] == sent["init_images"]
 
 
+def test_several_start_pictures_make_one_picture_each(standing: Studio) -> None:
+    sent = {**BASE, "init_images": [picture(), picture((8, 8))], "batch_size": 4}
+    assert len(standing.post(IMG2IMG, sent).json()["images"]) == 2
+    refused = standing.post(IMG2IMG, {**sent, "batch_size": 1})
+    assert (refused.status_code, refused.json()["field"]) == (422, "init_images")
+    alone = {**sent, "init_images": [picture()]}
+    assert len(standing.post(IMG2IMG, alone).json()["images"]) == 4
+
+
 def test_img2img_without_a_picture_is_answered_as_a1111_does(studio: Studio) -> None:
     answer = studio.post(IMG2IMG, BASE)
     assert (answer.status_code, answer.json()["detail"]) == (404, "Init image not found")
