@@ -11,9 +11,10 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from modules.domain.principal import Principal, Role
+from modules.domain.principal import LOCAL, Principal, Role
 from modules.exceptions import NotFoundError, RequestError
 
 __all__ = ["AccountStore"]
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS tokens (digest BLOB PRIMARY KEY, name TEXT NOT NULL, 
 CREATE TABLE IF NOT EXISTS sessions (
     digest BLOB PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, expires REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS launched (name TEXT PRIMARY KEY, salt BLOB NOT NULL, digest BLOB NOT NULL);
 """
 
 
@@ -66,6 +68,8 @@ class AccountStore:
     def add_user(self, name: str, password: str, role: Role) -> None:
         """Add a user or give an existing one a new password and role.
 
+        His sessions end. His tokens stay, but give no more than the new role does.
+
         Raises:
             RequestError: the name is not a plain word, or the password is too short.
         """
@@ -76,6 +80,8 @@ class AccountStore:
         salt = secrets.token_bytes(16)
         self._run("REPLACE INTO users VALUES (?, ?, ?, ?)", name, role, salt, _scrypt(password, salt))
         self._run("DELETE FROM sessions WHERE name = ?", name)
+        if role == "artist":
+            self._run("UPDATE tokens SET role = ? WHERE name = ?", role, name)
 
     def remove_user(self, name: str) -> None:
         """Remove a user with all his sessions and tokens.
@@ -132,6 +138,29 @@ class AccountStore:
             "SELECT name, role FROM sessions WHERE digest = ? AND expires > ?", _sha256(session), time.time()
         )
         return Principal(*rows[0]) if rows else None
+
+    def end_outdated_sessions(self, basic: Mapping[str, str], *, loopback: bool) -> None:
+        """End the sessions of an earlier start that this one would not open again.
+
+        Args:
+            basic: name -> password of ``--api-auth``. Sessions of a name end when its password has changed,
+                or when it is gone.
+            loopback: whether only this machine can reach the server; otherwise the sessions of one-time
+                links, which are for whoever sits at it, end.
+        """
+        before = {name: rest for name, *rest in self._all("SELECT name, salt, digest FROM launched")}
+        for name in before.keys() | basic.keys():
+            if name in before and name in basic:
+                salt, digest = before[name]
+                if hmac.compare_digest(_scrypt(basic[name], salt), digest):
+                    continue
+            self._run("DELETE FROM sessions WHERE name = ?", name)
+            self._run("DELETE FROM launched WHERE name = ?", name)
+            if name in basic:
+                salt = secrets.token_bytes(16)
+                self._run("INSERT INTO launched VALUES (?, ?, ?)", name, salt, _scrypt(basic[name], salt))
+        if not loopback and LOCAL.name not in basic:
+            self._run("DELETE FROM sessions WHERE name = ?", LOCAL.name)
 
     def close_session(self, session: str) -> None:
         """End a browser session; its cookie is worth nothing from now on."""

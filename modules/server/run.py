@@ -97,6 +97,7 @@ def open_access(options: LaunchOptions, listener: socket.socket) -> Access:
             f"{address} can be reached from the network, so somebody must be able to log in. Add a user with "
             "'python webui.py users add NAME' or start with --api-auth NAME:PASSWORD."
         )
+    access.accounts.end_outdated_sessions(access.basic, loopback=loopback)
     return access
 
 

@@ -113,6 +113,40 @@ def test_a_removed_user_is_out_everywhere(tmp_path: Path) -> None:
     accounts.close()
 
 
+def test_a_token_gives_no_more_than_the_role_that_its_owner_has_now(tmp_path: Path) -> None:
+    accounts = AccountStore(tmp_path / "accounts.sqlite3")
+    high, low = accounts.create_token("bob", "admin"), accounts.create_token("ann", "artist")
+    accounts.add_user("bob", "a password", "artist")
+    accounts.add_user("ann", "a password", "admin")
+    assert accounts.check_token(high) == Principal("bob", "artist")
+    assert accounts.check_token(low) == ANN
+    accounts.close()
+
+
+@pytest.mark.parametrize(("now", "stays"), [("joe:old", True), ("joe:new", False), ("ann:old", False)])
+def test_a_session_ends_with_the_password_that_opened_it(tmp_path: Path, now: str, stays: bool) -> None:
+    accounts = AccountStore(tmp_path / "accounts.sqlite3")
+    accounts.end_outdated_sessions({"joe": "old"}, loopback=False)
+    cookie = accounts.open_session(Principal("joe", "admin"))
+    name, _, password = now.partition(":")
+    accounts.end_outdated_sessions({name: password}, loopback=False)
+    assert (accounts.check_session(cookie) is not None) is stays
+    accounts.close()
+
+
+@pytest.mark.parametrize("loopback", [True, False])
+def test_the_session_of_a_link_ends_when_the_network_reaches_the_server(
+    tmp_path: Path, loopback: bool
+) -> None:
+    accounts = AccountStore(tmp_path / "accounts.sqlite3")
+    accounts.add_user("ann", "a password", "artist")
+    local, ann = accounts.open_session(LOCAL), accounts.open_session(ANN)
+    accounts.end_outdated_sessions({}, loopback=loopback)
+    assert (accounts.check_session(local) is not None) is loopback
+    assert accounts.check_session(ann) == ANN
+    accounts.close()
+
+
 @pytest.mark.parametrize(
     ("name", "password"), [("a b", "long enough"), ("", "long enough"), ("ann", "short")]
 )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from modules.domain.job import JobState
+from modules.domain.principal import LOCAL, Principal
 from modules.server.app import create_app
 from modules.server.lifecycle import EXIT_RESTART, EXIT_STOPPED, Lifecycle
 from modules.server.run import RefusedToStartError, bind_socket, login_url, open_access, serve
@@ -81,6 +82,26 @@ def test_on_loopback_a_one_time_link_opens_the_page(tmp_path: Path) -> None:
     assert access.links.redeem(url.params["token"]) is not None
     access.accounts.close()
     listener.close()
+
+
+def test_cookies_of_another_start_are_worth_nothing_where_nobody_would_get_them_now(tmp_path: Path) -> None:
+    near, far = bind_socket("127.0.0.1", 0), bind_socket("0.0.0.0", 0)
+    access = open_access(options(tmp_path, api_auth=(("joe", "old"),)), near)
+    joe, local = (access.accounts.open_session(one) for one in (Principal("joe", "admin"), LOCAL))
+    access.accounts.close()
+    found = {}
+    for listener, password in ((near, "old"), (near, "new"), (far, "new")):
+        access = open_access(options(tmp_path, api_auth=(("joe", password),)), listener)
+        sessions = [access.accounts.check_session(cookie) is not None for cookie in (joe, local)]
+        found[access.loopback, password] = sessions
+        access.accounts.close()
+    assert found == {
+        (True, "old"): [True, True],
+        (True, "new"): [False, True],
+        (False, "new"): [False, False],
+    }
+    near.close()
+    far.close()
 
 
 def test_the_server_answers_and_ends_cleanly(tmp_path: Path) -> None:
