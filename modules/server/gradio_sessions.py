@@ -8,7 +8,10 @@ import json
 from collections import OrderedDict
 from urllib.parse import parse_qs
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope
+
+from modules.server.json_body import LARGE_BODY
 
 __all__ = ["GradioSessions"]
 
@@ -42,7 +45,8 @@ class GradioSessions:
             shown += parts[1:2]
         if scope.get("method") == "POST" and parts[0] in _HASH_IN_BODY:
             body = await _read(receive)
-            shown += _hash_in(body)
+            large = len(body) > LARGE_BODY
+            shown += await run_in_threadpool(_hash_in, body) if large else _hash_in(body)
             receive = _replay(body, receive)
         return receive if all(self._belongs(session, user) for session in shown) else None
 

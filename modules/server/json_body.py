@@ -1,13 +1,21 @@
-"""JSON bodies whose text can be stored and sent back: half surrogate pairs become question marks."""
+"""JSON bodies whose text can be stored and sent back: half surrogate pairs become question marks.
 
+Large bodies are read in a thread: nobody else's request waits for them.
+"""
+
+import json
 from collections.abc import Callable, Coroutine
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import JsonValue
+from starlette.concurrency import run_in_threadpool
 
-__all__ = ["JsonRoute"]
+__all__ = ["LARGE_BODY", "JsonRoute"]
+
+LARGE_BODY = 1024 * 1024  # bytes; smaller ones are read within milliseconds
+MAX_CONTAINERS = 250_000  # while JSON is read and its lists are tracked, no other thread runs
 
 
 class JsonRoute(APIRoute):
@@ -24,10 +32,24 @@ class JsonRoute(APIRoute):
 
 
 class _CleanRequest(Request):
+    _content: JsonValue
+    _is_read = False
+
     async def json(self) -> JsonValue:
-        content: JsonValue = await super().json()
-        # only an escape can bring in what UTF-8 cannot hold
-        return _clean(content) if rb"\u" in await self.body() else content
+        if not self._is_read:
+            body = await self.body()
+            large = len(body) > LARGE_BODY
+            self._content = await run_in_threadpool(_read, body) if large else _read(body)
+            self._is_read = True
+        return self._content
+
+
+def _read(body: bytes) -> JsonValue:
+    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:  # those in texts counted too
+        raise HTTPException(422, f"the body has more than {MAX_CONTAINERS:,} lists and objects")
+    content: JsonValue = json.loads(body)
+    # only an escape can bring in what UTF-8 cannot hold
+    return _clean(content) if rb"\u" in body else content
 
 
 def _clean(value: JsonValue) -> JsonValue:
