@@ -116,6 +116,7 @@ class PromptEncoder:
         self._comments: dict[str, None] = {}
         self._used: dict[bool, tuple[UsedEmbedding, ...]] = {False: (), True: ()}
         self._emphasised = False
+        self._old_timelines = False
 
     @property
     def comments(self) -> tuple[str, ...]:
@@ -131,6 +132,11 @@ class PromptEncoder:
     def emphasised(self) -> bool:
         """Whether any text had a bracket, so that the emphasis mode matters."""
         return self._emphasised
+
+    @property
+    def old_timelines(self) -> bool:
+        """Whether any text changes at other steps because prompt editing is as before A1111 1.6."""
+        return self._old_timelines
 
     def positive(
         self, text: str, steps: int, *, width: int, height: int, hires_steps: int | None = None
@@ -167,6 +173,8 @@ class PromptEncoder:
         self, text: str, steps: int, hires_steps: int | None, size: tuple[int, int], *, is_negative: bool
     ) -> ScheduledConditioning:
         schedule = prompt_schedule(text, steps, hires_steps, self._options.use_old_scheduling)
+        if self._options.use_old_scheduling:
+            self._old_timelines |= schedule != prompt_schedule(text, steps, hires_steps)
         counts = Counter(scheduled for _, scheduled in schedule)
         encoded = self._encoded(_Request(tuple(counts.items()), *size, is_negative))
         self._emphasised |= any(bracket in scheduled for scheduled in counts for bracket in "([")

@@ -128,6 +128,7 @@ class ImageFacts:
     Attributes:
         adapters: ``Lora hashes``, ``TI hashes`` ... in the order in which they apply.
         emphasised: the prompts use emphasis.
+        old_timelines: prompts change at other steps because prompt editing is as it once was.
         uses_mask_conditioning: an inpainting checkpoint saw the mask.
         edits_images: the checkpoint takes an image CFG scale.
         face_restorer: what restored the faces, "" for nothing.
@@ -137,6 +138,7 @@ class ImageFacts:
 
     adapters: tuple[tuple[str, str], ...] = ()
     emphasised: bool = False
+    old_timelines: bool = False
     uses_mask_conditioning: bool = False
     edits_images: bool = False
     face_restorer: str = ""

@@ -47,5 +47,6 @@ def merge_facts(first: ImageFacts, second: ImageFacts) -> ImageFacts:
     return replace(
         first,
         emphasised=first.emphasised or second.emphasised,
+        old_timelines=first.old_timelines or second.old_timelines,
         comments=first.comments + comments,
     )

@@ -71,7 +71,7 @@ def extra_parameters(plan: GenerationPlan, facts: ImageFacts) -> dict[str, objec
         _hires(plan),
         _refiner(plan),
         dict(facts.adapters),
-        _emphasis(plan.settings, facts),
+        _prompts(plan.settings, facts),
         _sampler(plan, spec),
         _inpaint(plan),
         dict(facts.vae_methods),
@@ -129,13 +129,27 @@ def _refiner(plan: GenerationPlan) -> dict[str, object]:
     }
 
 
-def _emphasis(settings: Settings, facts: ImageFacts) -> dict[str, object]:
-    return {"Emphasis": settings.emphasis if facts.emphasised and settings.emphasis != "Original" else None}
+def _prompts(settings: Settings, facts: ImageFacts) -> dict[str, object]:
+    return {
+        "Old prompt editing timelines": True if facts.old_timelines else None,
+        "Emphasis": settings.emphasis if facts.emphasised and settings.emphasis != "Original" else None,
+    }
+
+
+def _noise_multiplier(plan: GenerationPlan) -> float | None:
+    """Of image to image, where it is not 1; noise that was found in the picture is taken as it is."""
+    source = plan.request.image_to_image
+    if source is None or source.noise_reversal is not None:
+        return None
+    asked = source.initial_noise_multiplier
+    multiplier = plan.settings.initial_noise_multiplier if asked is None else asked
+    return multiplier if multiplier != 1.0 else None
 
 
 def _sampler(plan: GenerationPlan, spec: SamplerSpec) -> dict[str, object]:
     settings, request = plan.settings, plan.request
     return {
+        "Noise multiplier": _noise_multiplier(plan),
         **_eta(plan, spec),
         **_churn(settings, spec),
         **_schedule(plan, spec),

@@ -60,6 +60,7 @@ class PromptRoom:
         facts = ImageFacts(
             adapters=(("TI hashes", hashes),) if add_hashes else (),
             emphasised=encoder.emphasised,
+            old_timelines=encoder.old_timelines,
             comments=encoder.comments,
         )
         empty = encoder.empty() if plan.settings.pad_cond_uncond else None

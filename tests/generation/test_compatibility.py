@@ -101,3 +101,15 @@ def test_the_second_pass_may_keep_the_first_ones_text_encoder(services: Services
     usual = make(services, hires=hires)
     early = make(services, hires=hires, override_settings={"hires_fix_use_firstpass_conds": True})
     assert early != usual
+
+
+def test_old_timelines_are_said_where_they_change_the_second_pass(services: Services) -> None:
+    changes: dict[str, object] = {
+        "prompt": "a [cat:dog:1.5]",
+        "steps": 2,
+        "hires": Hires(scale=1.0, denoising_strength=0.6),
+        "override_settings": {"use_old_scheduling": True},
+    }
+    assert ", Old prompt editing timelines: True, " in infotext(services, **changes)
+    assert "Old prompt" not in infotext(services, **{**changes, "override_settings": {}})
+    assert "Old prompt" not in infotext(services, **{**changes, "prompt": "a cat"})

@@ -16,7 +16,7 @@ from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
 from modules.domain.infotext import NEGATIVE_PREFIX
 from modules.domain.infotext_request import request_from_infotext
-from modules.domain.request import GenerationRequest, Hires, ImageToImage, Refiner
+from modules.domain.request import GenerationRequest, Hires, ImageToImage, NoiseReversal, Refiner
 from modules.domain.styles import StyleCatalog
 from modules.exceptions import RequestError
 from modules.generation.effects import ImageFacts
@@ -139,3 +139,19 @@ def test_more_start_pictures_than_a_batch_has_places_are_refused_at_once(catalog
     request = GenerationRequest(image_to_image=ImageToImage(images=("a", "b")))
     with pytest.raises(RequestError, match="2 start pictures"):
         resolve(freeze_request(request, PLAIN), catalogs)
+
+
+def test_a_multiplied_noise_is_said_and_read_back(catalogs: Catalogs) -> None:
+    own = GenerationRequest(image_to_image=ImageToImage(images=("a",), initial_noise_multiplier=0.75))
+    from_settings = GenerationRequest(
+        image_to_image=ImageToImage(images=("a",)), override_settings={"initial_noise_multiplier": 0.75}
+    )
+    for request in (own, from_settings):
+        text = text_of(request, catalogs)
+        assert ", Noise multiplier: 0.75, " in text
+        assert read(text)[0].override_settings == {"initial_noise_multiplier": 0.75}
+    reversed_noise = ImageToImage(
+        images=("a",), initial_noise_multiplier=0.75, noise_reversal=NoiseReversal()
+    )
+    for source in (ImageToImage(images=("a",)), reversed_noise, None):
+        assert "Noise multiplier" not in text_of(GenerationRequest(image_to_image=source), catalogs)
