@@ -17,7 +17,10 @@ __all__ = ["GradioSessions"]
 
 _PREFIX = "/gradio_api/"
 _HASH_IN_PATH = ("heartbeat", "stream")
-_HASH_IN_BODY = ("queue", "cancel", "reset", "call", "run", "api")
+_HASH_IN_BODY = ("queue", "cancel", "reset", "call", "run", "api", "component_server")
+_ALSO_AS_FORM = (
+    "component_server"  # Gradio reads a form here too; the page sends none, so none is let through
+)
 _REMEMBERED = 10_000
 
 
@@ -37,12 +40,14 @@ class GradioSessions:
 
         Returns:
             A ``receive`` for the application (a body that had to be read is played again), or None when
-            the hash is somebody else's.
+            the hash is somebody else's, or comes in a form.
         """
         parts = str(scope["path"]).removeprefix(_PREFIX).split("/")
         shown = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
         if parts[0] in _HASH_IN_PATH:
             shown += parts[1:2]
+        if parts[0] == _ALSO_AS_FORM and _is_form(scope):
+            return None
         if scope.get("method") == "POST" and parts[0] in _HASH_IN_BODY:
             body = await _read(receive)
             large = len(body) > LARGE_BODY
@@ -56,6 +61,11 @@ class GradioSessions:
         while len(self._owners) > _REMEMBERED:
             self._owners.popitem(last=False)
         return owner == user
+
+
+def _is_form(scope: Scope) -> bool:
+    kinds = (value for name, value in scope["headers"] if name.lower() == b"content-type")
+    return any(kind.strip().lower().startswith(b"multipart/") for kind in kinds)
 
 
 async def _read(receive: Receive) -> bytes:

@@ -1,6 +1,7 @@
 import base64
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -152,6 +153,17 @@ def test_a_damaged_file_is_read_or_refused_but_never_breaks(format: str, data: s
         except RequestError:
             mode = "refused"
         assert mode in {"L", "RGB", "RGBA", "refused"}
+
+
+def test_base64_full_of_blanks_takes_no_more_memory_than_a_few_copies() -> None:
+    text = "AA " * 2**19  # 1.5 MiB; a list of its words would take 30 MiB
+    tracemalloc.start()
+    try:
+        decode_base64(text, field="image")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * len(text)
 
 
 def test_base64_is_read_with_and_without_its_prefix() -> None:

@@ -261,6 +261,29 @@ def test_a_page_of_gradio_belongs_to_the_user_who_opened_it(tmp_path: Path) -> N
     assert asyncio.run(run()) == [200, 200, 403, 403, 200, 403]
 
 
+def test_a_components_own_functions_run_only_on_the_callers_page(tmp_path: Path) -> None:
+    access = make_access(tmp_path, basic={"ann": "ann password", "bob": "bob password"})
+    app = make_app(access)
+
+    @app.post("/gradio_api/component_server")
+    async def component_server() -> str:
+        return "done"
+
+    async def run() -> list[int]:
+        async with knock(app) as browser:
+            ann, bob = ("ann", "ann password"), ("bob", "bob password")
+            path, body = "/gradio_api/component_server", {"session_hash": "abc", "fn_name": "x"}
+            answers = [
+                await browser.post(path, json=body, auth=ann),
+                await browser.post(path, json=body, auth=bob),
+                await browser.post(path, data=body, files={"file": b"x"}, auth=bob),
+                await browser.post(path, json={**body, "session_hash": "xyz"}, auth=bob),
+            ]
+            return [answer.status_code for answer in answers]
+
+    assert asyncio.run(run()) == [200, 403, 403, 200]
+
+
 def test_a_websocket_without_our_origin_or_login_is_refused(tmp_path: Path) -> None:
     access = make_access(tmp_path)
     app = make_app(access)
