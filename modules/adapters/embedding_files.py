@@ -44,12 +44,14 @@ class EmbeddingContent:
         name: as stored, None where the file's name is all there is.
         step: training steps, None if not stored.
         checkpoint_name: what it was trained on, None if not stored.
+        checkpoint_hash: short hash of the same, None if not stored.
     """
 
     vectors: Mapping[str, Tensor]
     name: str | None = None
     step: int | None = None
     checkpoint_name: str | None = None
+    checkpoint_hash: str | None = None
 
 
 def content_of_tree(path: Path, tree: object) -> EmbeddingContent:
@@ -70,12 +72,14 @@ def content_of_tree(path: Path, tree: object) -> EmbeddingContent:
         vectors = {"": _vectors(path, next(iter(tensors.values())))}
     else:
         raise AdapterError(path, f"holds no embedding: it has {len(tensors)} tensors where one was expected")
-    name, step, checkpoint = (tree.get(key) for key in ("name", "step", "sd_checkpoint_name"))
+    name, step = tree.get("name"), tree.get("step")
+    checkpoint, digest = tree.get("sd_checkpoint_name"), tree.get("sd_checkpoint")
     return EmbeddingContent(
         vectors,
         name if isinstance(name, str) else None,
         step if isinstance(step, int) else None,
         checkpoint if isinstance(checkpoint, str) else None,
+        digest if isinstance(digest, str) and digest else None,
     )
 
 

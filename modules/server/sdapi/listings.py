@@ -10,6 +10,7 @@ from modules.diffusion.schedulers import SCHEDULERS
 from modules.domain.principal import Principal
 from modules.exceptions import AdapterError
 from modules.generation.hires_size import LATENT_UPSCALERS
+from modules.plugins.repository import read_repository
 from modules.server.identity import Caller
 from modules.services import Services
 from modules.settings.options import Settings
@@ -193,7 +194,19 @@ def _add_methods(router: APIRouter, services: Services) -> None:
     @router.get("/sdapi/v1/extensions")
     def extensions() -> list[ExtensionItem]:
         """Extensions that are under version control."""
-        return []
+        return [
+            ExtensionItem(
+                name=extension.id,
+                remote=repository.remote,
+                branch=repository.branch,
+                commit_hash=repository.commit,
+                version=repository.commit[:8],
+                commit_date=str(repository.committed),
+                enabled=extension.enabled,
+            )
+            for extension in services.plugins.installed()
+            if (repository := read_repository(extension.path)) is not None
+        ]
 
 
 def _add_models(router: APIRouter, services: Services) -> None:
@@ -292,7 +305,7 @@ def _embeddings(catalog: EmbeddingCatalog) -> EmbeddingsItem:
             continue
         loaded[name] = EmbeddingItem(
             step=embedding.content.step,
-            sd_checkpoint=None,
+            sd_checkpoint=embedding.content.checkpoint_hash,
             sd_checkpoint_name=embedding.content.checkpoint_name,
             shape=embedding.width,
             vectors=embedding.count,

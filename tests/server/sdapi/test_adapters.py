@@ -29,6 +29,8 @@ def test_an_embedding_is_made_and_listed(painter: Studio) -> None:
     assert answer.json()["info"].startswith("create embedding filename: ")
     listed = painter.get("/sdapi/v1/embeddings").json()["loaded"]["my cat"]
     assert (listed["vectors"], listed["shape"], listed["step"]) == (3, 64, 0)
+    file = painter.services.catalog.checkpoints()[0]
+    assert (listed["sd_checkpoint"], listed["sd_checkpoint_name"]) == (file.shorthash, "a")
     again = painter.post(EMBEDDING, asked)
     assert (again.status_code, again.json()["field"]) == (422, "name")
     assert painter.post(EMBEDDING, {**asked, "overwrite_old": True}).status_code == 200

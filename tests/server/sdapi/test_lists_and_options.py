@@ -9,6 +9,7 @@ from modules.domain.principal import Principal
 from modules.domain.styles import Style
 from modules.imaging.metadata import encode_image
 from tests.checkpoints.tiny_describers import write_tagger
+from tests.plugins.test_repository import clone, needs_git
 from tests.server.sdapi.test_generate import picture
 from tests.server.studio import Studio, open_studio
 
@@ -84,6 +85,20 @@ def test_a_requests_checkpoint_that_is_not_here_leaves_the_one_in_use(studio: St
         frozen = studio.services.jobs.request(job.id).override_settings
         assert frozen["CLIP_stop_at_last_layers"] == 2
         assert str(frozen.get("sd_model_checkpoint", "tiny")).startswith("tiny")
+
+
+@needs_git
+def test_extensions_that_were_cloned_are_listed(studio: Studio) -> None:
+    folder = studio.services.options.folders.extensions
+    for name in ("cloned", "copied"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "extension.toml").write_text(f'name = "{name}"')
+    commit = clone(folder / "cloned", "https://example.org/cloned.git")
+    (listed,) = studio.get("/sdapi/v1/extensions").json()
+    assert listed == {
+        "name": "cloned", "remote": "https://example.org/cloned.git", "branch": "main", "commit_hash": commit,
+        "version": commit[:8], "commit_date": "1700000000", "enabled": True,
+    }  # fmt: skip
 
 
 def test_styles_are_listed(studio: Studio) -> None:
