@@ -168,7 +168,7 @@ def different_parameters(said: str, now: str) -> list[str]:
     sentences = []
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
-        if old != new:
+        if old != new and key != "User":  # whose it is changes no picture
             sentences.append(f"{key}: {_said(old)} in the file, {_said(new)} here")
     return sentences
 

@@ -75,7 +75,7 @@ class JobOutput:
         picture = decoded = Image.fromarray(finished.pixels)
         if self.source is not None:
             picture = self.source.composite(picture, image.index, self.plan.settings, finished.distance)
-        infotext = infotext_for(self.plan, image, finished.facts)
+        infotext = infotext_for(self.plan, image, finished.facts, owner=self.owner)
         picture, comments = self.extensions.transform_image(picture, self.plan.request, infotext)
         self.comments += comments
         self.facts = finished.facts

@@ -2,6 +2,7 @@
 
 from modules.diffusion.samplers import SamplerSpec, find_sampler
 from modules.domain.infotext import format_infotext
+from modules.domain.principal import LOCAL
 from modules.domain.request import SoftInpainting
 from modules.generation.effects import ImageFacts
 from modules.generation.plan import GenerationPlan, ImagePlan
@@ -12,12 +13,16 @@ __all__ = ["VERSION", "extra_parameters", "infotext_for"]
 VERSION = "v1.10.1+studio.0.1.0"  # A1111's version whose pictures these are, then ours (PEP 440 local part)
 
 
-def infotext_for(plan: GenerationPlan, image: ImagePlan, facts: ImageFacts) -> str:
-    """The text that is written into the picture's file."""
+def infotext_for(
+    plan: GenerationPlan, image: ImagePlan, facts: ImageFacts, *, owner: str = LOCAL.name
+) -> str:
+    """The text that is written into the picture's file; it names an owner who had to sign in, if wanted."""
     fixed = _fixed_parameters(plan, image, facts)
     parameters = {**fixed, **extra_parameters(plan, facts)}
     if plan.settings.add_version_to_infotext:
         parameters["Version"] = VERSION
+    if plan.settings.add_user_name_to_info and owner != LOCAL.name:
+        parameters["User"] = owner
     return format_infotext(image.prompt, image.negative_prompt, parameters)
 
 

@@ -120,9 +120,7 @@ class InterfaceSettings(SettingsModel):
     add_model_hash_to_info: bool = option(True, "Add model hash to infotext", INFOTEXT)
     add_vae_name_to_info: bool = option(True, "Add VAE name to infotext", INFOTEXT)
     add_vae_hash_to_info: bool = option(True, "Add VAE hash to infotext", INFOTEXT)
-    add_user_name_to_info: bool = option(
-        False, "Add user name to infotext when authenticated", INFOTEXT, inert=True
-    )
+    add_user_name_to_info: bool = option(False, "Add user name to infotext when authenticated", INFOTEXT)
     add_version_to_infotext: bool = option(True, "Add program version to infotext", INFOTEXT)
     disable_weights_auto_swap: bool = option(
         True, "Disregard checkpoint information from pasted infotext", INFOTEXT

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from modules.cli import ROOT, main
+from modules.commands.verify import different_parameters
 from modules.imaging.metadata import encode_image, read_infotext
 
 SMALL = ["--steps", "2", "--width", "64", "--height", "64", "--seed", "7", "--sampler", "Euler a"]
@@ -120,3 +121,9 @@ def test_a_painted_picture_alone_is_different(picture: Path, flags: list[str]) -
 def test_a_file_that_is_no_picture_is_not_verified(flags: list[str], tmp_path: Path) -> None:
     (tmp_path / "x.png").write_text("plain text")
     assert main(["verify", str(tmp_path / "x.png"), str(tmp_path / "absent.png"), *flags]) == 2
+
+
+def test_what_differs_is_said_but_not_whose_the_picture_is() -> None:
+    text = "a cat\nSteps: 2, Sampler: Euler, Seed: 1"
+    assert different_parameters(f"{text}, User: ann", text) == []
+    assert different_parameters(text, text.replace("Seed: 1", "Seed: 2")) == ["Seed: 1 in the file, 2 here"]

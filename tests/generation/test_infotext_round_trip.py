@@ -1,5 +1,6 @@
 """Request -> picture's text -> request -> text: the same text again, for any request."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from modules.checkpoints.face_restorers import FaceRestorers
 from modules.checkpoints.upscalers import UpscalerCatalog
 from modules.diffusion.samplers import SAMPLERS
 from modules.diffusion.schedulers import SCHEDULERS
-from modules.domain.infotext import NEGATIVE_PREFIX
+from modules.domain.infotext import NEGATIVE_PREFIX, split_infotext
 from modules.domain.infotext_request import request_from_infotext
 from modules.domain.request import GenerationRequest, Hires, ImageToImage, NoiseReversal, Refiner
 from modules.domain.styles import StyleCatalog
@@ -126,6 +127,16 @@ def test_what_a_picture_says_makes_the_same_text_again(catalogs: Catalogs, reque
     assert second.splitlines()[-1] == first.splitlines()[-1]
     if NEGATIVE_PREFIX not in f"{request.prompt} {request.negative_prompt}":  # the format's own mark
         assert text_of(read(second)[0], catalogs) == second
+
+
+def test_whose_a_picture_is_is_said_where_that_is_wanted(catalogs: Catalogs) -> None:
+    plan = resolve(freeze_request(GenerationRequest(), PLAIN), catalogs)
+    named = replace(plan, settings=plan.settings.overridden({"add_user_name_to_info": True}))
+    texts = [
+        infotext_for(each, plan.images[0], ImageFacts(), owner=owner)
+        for each, owner in ((named, "ann"), (named, "local"), (plan, "ann"))
+    ]
+    assert [split_infotext(text).parameters.get("User") for text in texts] == ["ann", None, None]
 
 
 def test_a_schedule_in_the_samplers_name_holds_for_both_passes(catalogs: Catalogs) -> None:
