@@ -6,14 +6,16 @@ import re
 import secrets
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
-from modules.exceptions import NotFoundError
+from modules.exceptions import NotFoundError, StorageError
 from modules.imaging.decode import load_image
-from modules.imaging.files import make_folder, sync_file, write_replacing
+from modules.imaging.files import make_folder, storage_error, sync_file, write_replacing
 from modules.imaging.strips import helpers
 
 __all__ = ["BlobStore"]
@@ -21,6 +23,10 @@ __all__ = ["BlobStore"]
 _ID = re.compile(r"[0-9a-f]{64}")
 _TOUCH_AFTER = 3600.0  # seconds; a younger time of use is exact enough
 _ON_DISK_AFTER = 120.0  # seconds; systems write what they hold back within 35
+_UNKEPT_FOR = 86_400.0  # seconds
+_CLEAN_EVERY = 3600.0  # seconds
+_MOST_ARRIVING = 16  # in memory, where the disk is slow
+_REMEMBERED = 1000  # sentences about files that could not be written
 
 
 class BlobStore:
@@ -33,7 +39,11 @@ class BlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
+        self._unkept = root / "unkept"
+        self._cleaned = 0.0
+        self._noting = threading.Lock()
         self._arriving: dict[Path, tuple[bytes, Future[None]]] = {}
+        self._lost: dict[Path, str] = {}  # why
 
     def put(self, content: bytes, *, durable: bool = True) -> str:
         """Store bytes.
@@ -53,15 +63,21 @@ class BlobStore:
         return blob_id
 
     def put_soon(self, content: bytes) -> Path:
-        """Store bytes that are read now if ever, under a name of their own, while other work goes on.
+        """Store bytes for a day, while other work goes on; they are read now if ever.
 
         Returns:
             The file that will be theirs; :meth:`read` and :meth:`wait_for` know it at once.
         """
-        path = self._place(secrets.token_hex(32))
+        wait([storing for _, storing in tuple(self._arriving.values())[: 1 - _MOST_ARRIVING]])
+        if time.time() - self._cleaned > _CLEAN_EVERY:
+            self._cleaned = time.time()
+            helpers().submit(self._clean_up)
+        name = secrets.token_hex(32)
+        path = self._unkept / name[:2] / name
         storing = helpers().submit(self._store, path, content, durable=False)
-        self._arriving[path] = (content, storing)
-        storing.add_done_callback(lambda _done: self._has_arrived(path))
+        with self._noting:
+            self._arriving[path] = (content, storing)
+        storing.add_done_callback(partial(self._has_arrived, path))
         return path
 
     def read(self, path: Path) -> bytes:
@@ -72,12 +88,10 @@ class BlobStore:
             StorageError: it could not be stored.
         """
         arriving = self._arriving.get(path)
-        if arriving is None:
-            return path.read_bytes()
-        content, storing = arriving
-        if storing.done():
-            storing.result()
-        return content
+        if arriving is not None:
+            return arriving[0]
+        self._refuse_lost(path)
+        return path.read_bytes()
 
     def wait_for(self, path: Path) -> None:
         """Wait until a file that is still being stored is there.
@@ -86,8 +100,10 @@ class BlobStore:
             StorageError: it could not be stored.
         """
         arriving = self._arriving.get(path)
-        if arriving is not None:
-            arriving[1].result()
+        error = None if arriving is None else arriving[1].exception()
+        if error is not None:
+            raise StorageError(path, str(error))
+        self._refuse_lost(path)
 
     def get(self, blob_id: str) -> bytes:
         """The stored bytes.
@@ -127,36 +143,25 @@ class BlobStore:
             isinstance(blob_id, str) and _ID.fullmatch(blob_id) is not None and self._place(blob_id).is_file()
         )
 
-    def prune(self, max_bytes: int, *, keep: frozenset[str] = frozenset()) -> int:
-        """Delete the blobs not used for longest until at most ``max_bytes`` are left.
+    def _refuse_lost(self, path: Path) -> None:
+        reason = self._lost.get(path)
+        if reason is not None:
+            raise StorageError(path, reason)
 
-        Args:
-            max_bytes: size that the store may keep.
-            keep: ids that stay in any case (those of waiting jobs).
+    def _has_arrived(self, path: Path, storing: Future[None]) -> None:
+        error = storing.exception()
+        with self._noting:
+            if error is not None:
+                self._lost[path] = str(error)
+                for known in tuple(self._lost)[:-_REMEMBERED]:
+                    del self._lost[known]
+            del self._arriving[path]
 
-        Returns:
-            Number of bytes freed.
-        """
-        with self._lock:
-            files = [(path.stat(), path) for path in self._root.glob("??/*") if _ID.fullmatch(path.name)]
-            total = sum(status.st_size for status, _ in files)
-            freed = 0
-            for status, path in sorted(files, key=lambda item: item[0].st_mtime):
-                if total - freed <= max_bytes:
-                    break
-                if path.name not in keep:
-                    path.unlink(missing_ok=True)
-                    freed += status.st_size
-            return freed
-
-    def _has_arrived(self, path: Path) -> None:
-        _, storing = self._arriving[path]
-        if storing.exception() is not None:
-            self._arriving[path] = (b"", storing)  # who asks hears why, until the disk works again
-            return
-        for known, (_, storing) in tuple(self._arriving.items()):
-            if storing.done():
-                self._arriving.pop(known, None)
+    def _clean_up(self) -> None:
+        for path in self._unkept.glob("??/*"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _UNKEPT_FOR:
+                    path.unlink()
 
     def _store(self, path: Path, content: bytes, *, durable: bool) -> None:
         with self._lock:
@@ -179,6 +184,8 @@ def _status(path: Path) -> tuple[int, float]:
         status = path.stat()
     except FileNotFoundError:
         return -1, 0.0
+    except OSError as error:
+        raise storage_error(path, error) from error
     return status.st_size, status.st_mtime
 
 

@@ -15,6 +15,7 @@ from modules.jobs.control import Control
 from modules.jobs.log_context import note_jobs
 from modules.jobs.notes import JobNotes
 from modules.jobs.queue import Job, JobQueue, Outcome, OwnedImage, Totals, new_job_id
+from modules.jobs.view import count_pictures, view_of
 
 __all__ = ["JobService", "PictureArchive"]
 
@@ -199,11 +200,11 @@ class JobService:
         """The owner's latest jobs from the file, of one kind or of all, newest first."""
         return tuple(self.view(job.id) for job in self._queue.recent(owner, limit, kind))
 
-    def image(self, image_id: str) -> OwnedImage:
-        """Look a finished picture up by its unguessable id.
+    def image(self, image_id: str, owner: str) -> OwnedImage:
+        """Look an owner's picture up by its unguessable id, once its file is there.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is none, or it is somebody else's.
             StorageError: its file could not be written.
         """
         kept = self._archive.find(image_id) if self._archive is not None else None
@@ -212,9 +213,12 @@ class JobService:
         except NotFoundError:
             if kept is None:
                 raise
-            return kept
-        self._wait_for(Path(found.image.path))
-        return found if kept is None else replace(found, image=replace(found.image, path=kept.image.path))
+            found = kept
+        if found.owner != owner:
+            raise NotFoundError("id", "there is no such picture")
+        path = found.image.path if kept is None else kept.image.path
+        self._wait_for(Path(path))
+        return replace(found, image=replace(found.image, path=path))
 
     def totals(self) -> Totals:
         """Sums over all jobs, for monitoring."""
@@ -426,14 +430,14 @@ class JobService:
 
     def _show_images(self, job_id: str) -> None:
         known = self._queue.images(job_id)
-        self._board.update(job_id, images=known, images_done=_count(known))
+        self._board.update(job_id, images=known, images_done=count_pictures(known))
 
     def _show_end(self, job_id: str) -> None:
         job, images = self._queue.job(job_id), self._queue.images(job_id)
         self._board.update(
             job_id,
             images=images,
-            images_done=_count(images),
+            images_done=count_pictures(images),
             state=job.state,
             position=0,
             progress=1.0 if job.state is JobState.DONE else self._board.view(job_id).progress,
@@ -475,26 +479,4 @@ class JobService:
                 self._board.update(job_id, position=position)
 
     def _stored_view(self, job: Job) -> JobView:
-        images = self._queue.images(job.id)
-        return JobView(
-            id=job.id,
-            owner=job.owner,
-            state=job.state,
-            progress=1.0 if job.state is JobState.DONE else 0.0,
-            images_done=_count(images),
-            images_total=job.images_total,
-            images=images,
-            error=job.error,
-            error_kind=job.error_kind,
-            error_field=job.error_field,
-            comments=job.comments,
-            info=job.info,
-            created=job.created,
-            started=job.started,
-            finished=job.finished,
-        )
-
-
-def _count(images: Sequence[ResultImage]) -> int:
-    """Number of pictures; grids (index -1) and masks (their picture's index) are not counted."""
-    return len({image.index for image in images if image.index >= 0})
+        return view_of(job, self._queue.images(job.id))

@@ -29,13 +29,9 @@ def owned_picture(jobs: JobService, image_id: str, caller: Principal) -> Path:
     Raises:
         NotFoundError: unknown, somebody else's, or deleted; the answer is the same.
     """
-    try:
-        found = jobs.image(image_id)
-    except NotFoundError:
-        found = None
-    path = Path(found.image.path) if found is not None and found.owner == caller.name else None
-    if path is None or not path.is_file():
-        raise NotFoundError("image_id", "there is no such picture")
+    path = Path(jobs.image(image_id, caller.name).image.path)
+    if not path.is_file():
+        raise NotFoundError("id", "there is no such picture")
     return path
 
 

@@ -33,7 +33,7 @@ def test_the_job_fails_with_one_sentence_and_the_next_one_is_made(
         answered = services.jobs.wait(services.jobs.submit(unsaved, "ann", lasting="nothing"), 120)
         (image,) = answered.images
         with pytest.raises(StorageError, match=r"^The disk is full: "):
-            services.jobs.image(image.id)
+            services.jobs.image(image.id, "ann")
     assert failed.state is JobState.FAILED
     assert failed.error_kind == "StorageError"
     assert failed.error is not None
@@ -79,5 +79,5 @@ def test_a_picture_that_nobody_keeps_is_answered_before_it_is_stored_and_found_b
     assert [services.blobs.read(Path(image.path))[:4] for image in view.images] == [b"\x89PNG"] * 2
     assert not any(Path(image.path).exists() for image in view.images)
     may_write.set()
-    found = [Path(services.jobs.image(image.id).image.path) for image in view.images]
+    found = [Path(services.jobs.image(image.id, "ann").image.path) for image in view.images]
     assert [path.read_bytes()[:4] for path in found] == [b"\x89PNG"] * 2

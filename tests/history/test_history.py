@@ -100,9 +100,9 @@ def test_the_picture_of_a_job_is_found_wherever_its_file_lies(
 ) -> None:
     path = tmp_path / "outputs" / "one.png"
     job_id = run_job(jobs, path)
-    assert jobs.image("one").image.path == str(path)
+    assert jobs.image("one", "ann").image.path == str(path)
     history.throw_in_bin(["one"], "ann")
-    found = jobs.image("one")
+    found = jobs.image("one", "ann")
     assert (found.job_id, found.owner) == (job_id, "ann")
     assert Path(found.image.path).read_bytes()
     assert found.image.path != str(path)
@@ -110,10 +110,10 @@ def test_the_picture_of_a_job_is_found_wherever_its_file_lies(
 
 def test_a_picture_that_no_job_made_is_found_too(jobs: JobService, history: History, tmp_path: Path) -> None:
     path = add(history, tmp_path / "outputs", "found.png", "bob")
-    found = jobs.image("found.png")
+    found = jobs.image("found.png", "bob")
     assert (found.owner, found.image.path, found.image.width) == ("bob", str(path), 64)
     with pytest.raises(NotFoundError):
-        jobs.image("unknown")
+        jobs.image("unknown", "bob")
 
 
 def test_a_deleted_picture_waits_in_the_bin_and_comes_back(history: History, tmp_path: Path) -> None:

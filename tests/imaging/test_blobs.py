@@ -1,5 +1,9 @@
+import gc
 import os
+import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,14 @@ from modules.exceptions import NotFoundError, RequestError, StorageError
 from modules.imaging.blobs import BlobStore
 from modules.imaging.files import write_replacing
 from modules.imaging.metadata import encode_image
+
+
+@pytest.fixture(autouse=True)
+def _one_helper(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is to be done beside other work is done in the order in which it came."""
+    with ThreadPoolExecutor(1) as helper:
+        monkeypatch.setattr("modules.imaging.blobs.helpers", lambda: helper)
+        yield
 
 
 @pytest.fixture
@@ -43,17 +55,6 @@ def test_an_unknown_id_is_not_found_and_leads_nowhere(store: BlobStore, blob_id:
     assert blob_id not in store
     with pytest.raises(NotFoundError):
         store.get(blob_id)
-
-
-def test_pruning_deletes_what_was_not_used_for_longest(store: BlobStore) -> None:
-    old, kept, new = store.put(b"a" * 100), store.put(b"b" * 100), store.put(b"c" * 100)
-    for age, blob_id in ((3000, old), (2000, kept), (1000, new)):
-        os.utime(store.path(blob_id), (1_700_000_000 - age, 1_700_000_000 - age))
-
-    freed = store.prune(100, keep=frozenset({kept}))
-
-    assert freed == 200
-    assert (old in store, kept in store, new in store) == (False, True, False)
 
 
 def test_a_full_disk_is_one_clear_sentence(
@@ -109,19 +110,53 @@ def test_what_is_still_being_stored_is_read_at_once_and_its_file_can_be_waited_f
     store.wait_for(path)  # nothing is stored any more
 
 
-def test_who_wants_what_could_not_be_stored_hears_why(
+def test_who_wants_what_could_not_be_stored_hears_why_and_its_bytes_are_let_go(
     store: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, content: bytes, *, durable: bool) -> None:
         raise StorageError(path, "The disk is full.")
 
+    content = bytes(100)
+    holders = sys.getrefcount(content)
     with monkeypatch.context() as patch:
         patch.setattr("modules.imaging.blobs.write_replacing", full)
-        lost = store.put_soon(b"content")
+        lost = store.put_soon(content)
         with pytest.raises(StorageError, match="disk is full"):
             store.wait_for(lost)
-        with pytest.raises(StorageError, match="disk is full"):
-            store.read(lost)
     store.wait_for(store.put_soon(b"more"))
-    with pytest.raises(FileNotFoundError):  # nothing is remembered once the disk works again
+    with pytest.raises(StorageError, match="disk is full"):
         store.read(lost)
+    gc.collect()
+    assert sys.getrefcount(content) == holders
+
+
+def test_a_slow_disk_holds_up_who_stores_more_and_more(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = threading.Event()
+
+    def slow(path: Path, content: bytes, *, durable: bool) -> None:
+        may_write.wait(30)
+
+    monkeypatch.setattr("modules.imaging.blobs.write_replacing", slow)
+    monkeypatch.setattr("modules.imaging.blobs._MOST_ARRIVING", 2)
+    for _ in range(2):
+        store.put_soon(b"content")
+    third = threading.Thread(target=store.put_soon, args=(b"content",))
+    third.start()
+    third.join(0.1)
+    assert third.is_alive()
+    may_write.set()
+    third.join(30)
+    assert not third.is_alive()
+
+
+def test_what_nobody_keeps_is_deleted_after_a_day(store: BlobStore, tmp_path: Path) -> None:
+    kept, old, new = store.put(b"kept"), store.put_soon(b"old"), store.put_soon(b"new")
+    for path in (old, new):
+        store.wait_for(path)
+    for path in (store.path(kept), old):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    later = BlobStore(tmp_path / "blobs")  # as after a restart
+    later.wait_for(later.put_soon(b"another"))
+    assert (old.exists(), new.exists(), kept in store) == (False, True, True)

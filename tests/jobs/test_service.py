@@ -89,7 +89,10 @@ def test_a_picture_is_found_when_its_file_is_there(tmp_path: Path) -> None:
     claim(service)
     service.add_images(job_id, ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text"))
     assert waited == []  # showing it waits for nobody
-    assert service.image("img").job_id == job_id
+    with pytest.raises(NotFoundError):  # who may not see it does not even wait
+        service.image("img", "bob")
+    assert waited == []
+    assert service.image("img", "ann").job_id == job_id
     assert waited == [Path("/out/1.png")]
     service.close()
 
@@ -100,7 +103,7 @@ def test_finished_pictures_are_shown_at_once_and_found_by_id(service: JobService
     image = ResultImage("img", "/out/1.png", 0, 64, 64, 7, "text")
     service.add_images(job_id, image)
     assert service.view(job_id).images == (image,)
-    assert service.image("img").owner == "ann"
+    assert service.image("img", "ann").owner == "ann"
     service.add_images(job_id, ResultImage("grid", "/out/g.png", -1, 128, 64, 7, "text"))
     service.finish(job_id, Outcome(JobState.DONE, info='{"seed": 7}'))
     view = service.view(job_id)

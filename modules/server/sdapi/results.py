@@ -56,7 +56,7 @@ def _encoded(image: ResultImage, settings: Settings, read: Callable[[Path], byte
     """One picture as base64 in the format of ``samples_format``, its parameters inside."""
     try:
         content = read(Path(image.path))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise NotFoundError("images", f"picture {image.id} was deleted") from error
     if picture_type(content[:12]) != _MEDIA_TYPES.get(settings.samples_format):
         content = _converted(content, image.infotext, settings)

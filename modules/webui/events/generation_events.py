@@ -208,10 +208,7 @@ class GenerationEvents:
     # --- inside --------------------------------------------------------------------------------
 
     def _owned_picture(self, image_id: str, owner: str) -> bytes:
-        found = self._services.jobs.image(image_id)
-        if found.owner != owner:
-            raise NotFoundError("image", "There is no such picture.")
-        return Path(found.image.path).read_bytes()
+        return Path(self._services.jobs.image(image_id, owner).image.path).read_bytes()
 
     def _steer(self, payload: object, request: gr.Request, action: Callable[[str], None]) -> None:
         job_id = selected_image(payload)[0]

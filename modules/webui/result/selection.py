@@ -19,12 +19,9 @@ def selected_picture(jobs: JobService, payload: object, request: gr.Request) -> 
         gr.Error: there is none, or it is somebody else's.
     """
     try:
-        found = jobs.image(selected_image(payload)[1])
+        return jobs.image(selected_image(payload)[1], owner_of(request))
     except NotFoundError:
         raise gr.Error("There is no picture yet: generate one first.") from None
-    if found.owner != owner_of(request):
-        raise gr.Error("There is no such picture.")
-    return found
 
 
 def pictures_of_job(jobs: JobService, payload: object, request: gr.Request) -> tuple[ResultImage, ...]:

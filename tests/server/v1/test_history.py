@@ -129,7 +129,7 @@ def test_thumbnails_are_small_and_kept_by_the_browser(studio: Studio, ann: dict[
 
 def test_a_file_that_was_deleted_by_hand_is_not_found(studio: Studio, ann: dict[str, str]) -> None:
     one = ids(studio, ann)[0]
-    Path(studio.services.jobs.image(one).image.path).unlink()
+    Path(studio.services.jobs.image(one, "ann").image.path).unlink()
     answer = studio.get(f"{HISTORY}/{one}/thumbnail", headers=ann)
     assert (answer.status_code, answer.json()["detail"]) == (404, "the picture's file is gone")
     studio.post(f"{HISTORY}/delete", {"ids": [one]}, headers=ann)

@@ -220,7 +220,7 @@ def test_a_sent_picture_is_what_the_next_job_starts_from(page: Page) -> None:
     frames = page.generate(page.img2img, image=sent)
     start = page.services.jobs.request(str(frames[-1]["job"])).image_to_image
     assert start is not None
-    source = page.services.jobs.image(str(payload["selected"])).image
+    source = page.services.jobs.image(str(payload["selected"]), "ann").image
     assert page.services.blobs.get(start.images[0]) == Path(source.path).read_bytes()
 
 
@@ -270,7 +270,7 @@ def test_a_pasted_number_beyond_the_slider_stretches_it(page: Page) -> None:
 
 def test_a_dropped_picture_fills_the_form_with_its_parameters(page: Page) -> None:
     payload = shown(page.generate(page.txt2img, prompt="a red apple", steps=6))
-    path = page.services.jobs.image(str(payload["selected"])).image.path
+    path = page.services.jobs.image(str(payload["selected"]), "ann").image.path
     filled = page.filled(page.txt2img, page.events.drop(page.txt2img)(path))
     assert (filled["prompt"], filled["steps"], filled["seed"]) == ("a red apple", 6, 5)
 

@@ -52,7 +52,7 @@ def test_an_archive_holds_all_pictures_byte_for_byte(page: Page, results: Result
     path = Path(results.archive(payload, visitor("ann")))
     assert path.is_relative_to(page.uploads)
     images = cast("list[dict[str, str]]", payload["images"])
-    files = [Path(page.services.jobs.image(image["id"]).image.path) for image in images]
+    files = [Path(page.services.jobs.image(image["id"], "ann").image.path) for image in images]
     with zipfile.ZipFile(path) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {
             file.name: file.read_bytes() for file in files
