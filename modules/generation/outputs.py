@@ -80,6 +80,8 @@ class JobOutput:
         self.comments += comments
         self.facts = finished.facts
         self._save_asides(decoded, finished, image, infotext)
+        if not self._wants_grid:  # a job of thousands of pictures would fill the memory with them
+            self._made.clear()
         self._made[image.index] = _Made(image, infotext, picture)
         keep = finished.complete or self.plan.settings.save_incomplete_images
         result = self.write(picture, image, infotext, index=image.index, keep=keep)
@@ -119,7 +121,7 @@ class JobOutput:
             self.writer.save(picture, facts, settings, kind=kind, infotext=infotext, suffix=suffix)
 
     def picture(self, index: int) -> Image.Image:
-        """A picture that was saved, as it was before its file's format took anything away; mode RGB."""
+        """A picture that was just saved, as it was before its file's format took anything away; mode RGB."""
         return self._made[index].picture
 
     def _masks(self, decoded: Image.Image) -> list[Image.Image]:
@@ -231,11 +233,16 @@ class JobOutput:
             image=picture,
         )
 
+    @property
+    def _wants_grid(self) -> bool:
+        settings, request = self.plan.settings, self.plan.request
+        # a request that keeps nothing gets no grid either, as programs on A1111's API expect
+        wanted = request.save_images and (settings.return_grid or settings.grid_save)
+        return wanted and (len(self.plan.images) > 1 or not settings.grid_only_if_multiple)
+
     def _grid(self) -> ResultImage | None:
         settings, made = self.plan.settings, [self._made[index] for index in sorted(self._made)]
-        # a request that keeps nothing gets no grid either, as programs on A1111's API expect
-        wanted = self.plan.request.save_images and (settings.return_grid or settings.grid_save)
-        if not wanted or not made or (len(made) < 2 and settings.grid_only_if_multiple):
+        if not self._wants_grid or not made or (len(made) < 2 and settings.grid_only_if_multiple):
             return None
         rows = grid_rows(
             len(made),

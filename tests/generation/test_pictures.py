@@ -1,7 +1,9 @@
 """Whole pictures on tiny models: the same request gives the same bytes, whatever else happens."""
 
+import gc
 import json
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,24 @@ def test_info_names_every_picture(services: Services) -> None:
     assert info["all_seeds"] == [7, 8]
     assert info["index_of_first_image"] == 1
     assert len(info["infotexts"]) == 3  # the grid's first
+
+
+def test_a_long_job_without_a_grid_lets_go_of_its_pictures(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[Image.Image]] = []
+    alive: list[int] = []
+
+    def watched(picture: Image.Image, format: str, infotext: str | None, **_options: object) -> bytes:
+        gc.collect()
+        alive.append(sum(each() is not None for each in made))
+        made.append(weakref.ref(picture))
+        return encode_image(picture, format, infotext)
+
+    monkeypatch.setattr("modules.generation.outputs.encode_image", watched)
+    request = GenerationRequest.model_validate({**BASE, "steps": 1, "n_iter": 4, "save_images": False})
+    finished(services, services.jobs.submit(request, "artist"))
+    assert alive == [0, 0, 0, 0]
 
 
 def test_a_grid_that_is_not_to_be_shown_is_only_written(services: Services) -> None:
