@@ -5,6 +5,7 @@ on wrong attempts belongs to the credentials. It knows no routes; what is not in
 a caller that proved who he is, also for routes that an extension or Gradio adds later.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from modules.server.access import PAGE_CHALLENGE, Access, Refusal
 from modules.server.api_log import log_api_answer
 from modules.server.compression import Compression
 from modules.server.gradio_sessions import GradioSessions
+from modules.server.slow_clients import BODY_SECONDS
 
 __all__ = ["PUBLIC_PATHS", "Guard", "GuardedApp"]
 
@@ -97,8 +99,9 @@ class Guard:
             return
         with suppress(ClientDisconnect):
             await self._app(scope, body, exchange.send)
-        if exchange.is_too_large and not exchange.has_started:
-            await _answer(self._too_large(), scope, exchange, last=True)
+        if exchange.is_cut and not exchange.has_started:
+            refusal = self._too_large() if exchange.is_too_large else _too_slow()
+            await _answer(refusal, scope, exchange, last=True)
 
     def _note_for(self, scope: Scope) -> "_Note":
         """What is done with the status and the seconds of an answer."""
@@ -217,6 +220,10 @@ def _error(status: int, detail: str, headers: Mapping[str, str] | None = None) -
     return JSONResponse(body, status, headers)
 
 
+def _too_slow() -> Response:
+    return _error(408, f"nothing of the body came for {BODY_SECONDS:.0f} seconds", {"connection": "close"})
+
+
 async def _answer(response: Response, scope: Scope, exchange: "_Exchange", *, last: bool = False) -> None:
     send = exchange.dress if last else exchange.send
     if scope["type"] == "websocket":
@@ -231,8 +238,9 @@ _Note = Callable[[int, float], None]
 class _Exchange:
     """One connection as the application sees it.
 
-    ``receive`` bounds bodies that came without a length: to the application the client then seems gone,
-    and what it still says is dropped, so that the guard can answer. ``send`` adds security headers and
+    ``receive`` bounds bodies that came without a length, and the time that it waits for their next byte: to
+    the application the client then seems gone, and what it still says is dropped, so that the guard can
+    answer. ``send`` adds security headers and
     the time taken, and puts the CORS headers that the administrator wants in place of Gradio's.
     """
 
@@ -247,10 +255,23 @@ class _Exchange:
         self._started = time.perf_counter()
         self.has_started = False
         self.is_too_large = False
+        self.is_too_slow = False
+        self._is_complete = False  # the body; what is received then is only that the client has gone
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the application did not get all of the body."""
+        return self.is_too_large or self.is_too_slow
 
     async def receive(self) -> Message:
         """Hand the next message to the application."""
-        message = await self._receive()
+        try:
+            async with asyncio.timeout(None if self._is_complete else BODY_SECONDS):
+                message = await self._receive()
+        except TimeoutError:
+            self.is_too_slow = True
+            return {"type": "http.disconnect"}
+        self._is_complete = not message.get("more_body", False)
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
@@ -260,7 +281,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         """Take a message from the application."""
-        if not self.is_too_large or self.has_started:
+        if not self.is_cut or self.has_started:
             await self.dress(message)
 
     async def dress(self, message: Message) -> None:

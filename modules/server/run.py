@@ -20,6 +20,7 @@ from modules.server.access import LOCAL_HOSTS, Access, HostRule, is_loopback
 from modules.server.accounts import AccountStore
 from modules.server.lifecycle import Lifecycle
 from modules.server.origins import parse_origins
+from modules.server.slow_clients import PatientProtocol
 from modules.server.supervisor import is_restarted, is_supervised
 from modules.settings.launch import LaunchOptions
 
@@ -130,6 +131,7 @@ def serve(
     """
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,

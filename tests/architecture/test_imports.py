@@ -131,6 +131,7 @@ PACKAGES = {
     "font_roboto": "font-roboto",
     "zlib_ng": "zlib-ng",
     "starlette": "fastapi",
+    "h11": "uvicorn",
 }
 OPTIONAL = {"xformers"}  # requirements-nvidia.txt; imported where it is found
 
