@@ -6,7 +6,7 @@ import logging
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from modules.domain.job import JobState, JobView
+from modules.domain.job import JobState, JobView, Lasting
 from modules.domain.principal import Principal
 from modules.domain.request import GenerationRequest
 from modules.exceptions import NotFoundError
@@ -58,8 +58,7 @@ def generation_router(services: Services, tasks: TaskNames) -> APIRouter:
 async def _generate(
     services: Services, tasks: TaskNames, payload: Payload, request: Request, caller: Principal
 ) -> Response:
-    payload = await run_in_threadpool(_filled, services, payload)
-    job_id = await run_in_threadpool(_submit, services, payload, caller)
+    payload, job_id = await run_in_threadpool(_submit, services, payload, caller)
     if payload.force_task_id:
         tasks.remember(caller.name, payload.force_task_id, job_id)
     view = await _final_view(services.jobs, job_id, request, keep=bool(payload.save_images))
@@ -73,17 +72,15 @@ async def _generate(
     return Response(content, media_type="application/json", headers=ALREADY_COMPRESSED)
 
 
-def _filled(services: Services, payload: Payload) -> Payload:
-    """The payload as it is carried out and repeated in the answer: with what its infotext says."""
+def _submit(services: Services, payload: Payload, caller: Principal) -> tuple[Payload, str]:
+    """Queue the request; returns it as it is carried out and repeated in the answer, and the job's id."""
     if payload.script_name or payload.alwayson_scripts:
         check_scripts(services.plugins.scripts, payload)
-    return filled_from_infotext(payload, services.settings.current, catalogs_of(services))
-
-
-def _submit(services: Services, payload: Payload, caller: Principal) -> str:
+    payload = filled_from_infotext(payload, services.settings.current, catalogs_of(services))
     request = _request(services, _without_unknown_checkpoint(services, payload))
     # nothing is acknowledged before the pictures are there, and they are in the answer if nothing is kept
-    return submit_request(services, request, caller, lasting="pictures" if request.save_images else "nothing")
+    lasting: Lasting = "pictures" if request.save_images else "nothing"
+    return payload, submit_request(services, request, caller, lasting=lasting)
 
 
 def _without_unknown_checkpoint(services: Services, payload: Payload) -> Payload:
