@@ -52,6 +52,24 @@ def test_a_full_queue_says_when_to_come_back(queue: JobQueue) -> None:
     submit(queue)
 
 
+def test_one_owner_cannot_close_the_queue_for_others(tmp_path: Path) -> None:
+    queue = JobQueue(tmp_path / "shared.sqlite3", limit=100)
+    for _ in range(100):
+        submit(queue, "ann")
+    for owner in ("bob", "cid"):
+        for _ in range(2):
+            submit(queue, owner)
+        with pytest.raises(QueueFullError):
+            submit(queue, owner)
+    with pytest.raises(QueueFullError):
+        submit(queue, "ann")
+    for number in range(96):
+        submit(queue, f"artist {number}")
+    with pytest.raises(QueueFullError, match="200 jobs are waiting"):
+        submit(queue, "a newcomer")
+    queue.close()
+
+
 def test_waiting_jobs_survive_a_restart_in_their_order(queue: JobQueue, tmp_path: Path) -> None:
     ids = [submit(queue) for _ in range(4)]
     again = reopen(tmp_path)
