@@ -35,6 +35,10 @@ def _text(value: str) -> str:
     return value
 
 
+def _yes(value: str) -> bool:
+    return value not in {"False", "false", "0"}
+
+
 def _whole(value: str) -> int:
     if len(value) > 40:
         raise ValueError("too long for a number")
@@ -61,7 +65,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[str], JsonValue]], ...] = (
     ("CFG scale", "cfg_scale", _real),
     ("Image CFG scale", "image_cfg_scale", _real),
     ("Seed", "seed", _whole),
-    ("Face restoration", "restore_faces", bool),
+    ("Face restoration", "restore_faces", _yes),
     ("Size-1", "width", _whole),
     ("Size-2", "height", _whole),
     ("Variation seed", "subseed", _whole),
@@ -255,7 +259,7 @@ def like_option(current: JsonValue) -> Callable[[str], JsonValue]:
     raises ValueError or OverflowError for what is no number.
     """
     if isinstance(current, bool):
-        return lambda value: value not in {"False", "false", "0"}
+        return _yes
     if isinstance(current, int):
         return _whole
     if isinstance(current, float):

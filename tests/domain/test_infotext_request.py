@@ -43,6 +43,11 @@ def test_a_plain_text_becomes_its_request() -> None:
     assert made.override_settings == {}
 
 
+def test_faces_are_restored_unless_the_text_says_no() -> None:
+    for said, wanted in (("CodeFormer", True), ("False", False)):
+        assert paste(f"{TEXT}, Face restoration: {said}").fields["restore_faces"] is wanted
+
+
 def test_an_automatic_schedule_stays_open() -> None:
     assert request(TEXT.replace("Karras", "Automatic"))[0].scheduler is None
 
