@@ -200,10 +200,17 @@ def _as_text(value: object) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
+def _exif_in(image: Image.Image) -> Image.Exif:
+    """EXIF in front of the pixels; Pillow would decode a whole PNG file to look for it behind them."""
+    if image.format == "PNG" and not image.info.keys() & {"exif", "Raw profile type exif"}:
+        return Image.Exif()
+    return image.getexif()
+
+
 def _graphs_in_exif(image: Image.Image) -> dict[str, str]:
     """ComfyUI's WebP files carry ``prompt:{...}`` and ``workflow:{...}`` in EXIF's Make and Model."""
     found: dict[str, str] = {}
-    exif = image.getexif()
+    exif = _exif_in(image)
     for tag in (0x010E, 0x010F, 0x0110):
         keyword, _, text = _as_text(exif.get(tag)).partition(":")
         if keyword.lower() in {"prompt", "workflow"}:
@@ -212,7 +219,7 @@ def _graphs_in_exif(image: Image.Image) -> dict[str, str]:
 
 
 def _user_comment(image: Image.Image, lost: list[str]) -> str:
-    raw = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
+    raw = _exif_in(image).get_ifd(EXIF_IFD).get(USER_COMMENT)
     if isinstance(raw, str | bytes) and len(raw) > 2 * longest_text("UserComment"):  # two bytes a character
         lost.append(too_long("UserComment"))
         return ""

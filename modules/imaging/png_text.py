@@ -12,7 +12,7 @@ _MAX_TEXT = 512 * 1024  # bytes; parameters have some thousand
 _MAX_WORKFLOW = 8 * 1024 * 1024  # ComfyUI's picture of its graph: only repeated, never taken apart
 _MAX_TOTAL = 16 * 1024 * 1024
 _MAX_KEYWORD = 79  # PNG's own limit
-_MAX_CHUNKS = 200_000  # 8000 x 8000 pixels in chunks of 1 kB
+_MAX_CHUNKS = 50_000  # 8000 x 8000 pixels in chunks of 4 kB
 _KINDS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 
 
@@ -48,13 +48,14 @@ def png_text_chunks(content: bytes, lost: list[str] | None = None) -> dict[str, 
     """
     found: dict[str, str] = {}
     skipped: list[str] = []
-    left = _MAX_TOTAL
+    left, met = _MAX_TOTAL, 0
     for kind, start, end in _chunks(content):
         mark = content.find(b"\0", start, min(end, start + _MAX_KEYWORD + 1)) if kind in _KINDS else -1
         if mark < 0:
             continue
         keyword = content[start:mark].decode("latin-1")
-        if left <= 0 or len(found) + len(skipped) >= MAX_TEXTS:
+        met += 1
+        if left <= 0 or met > MAX_TEXTS:
             skipped.append("further texts of the file were not read")
             break
         try:

@@ -184,8 +184,11 @@ def test_a_long_workflow_is_kept() -> None:
     assert read_metadata(with_chunk(b"tEXt", b"workflow\0" + workflow.encode())).items["workflow"] == workflow
 
 
-def test_only_the_first_texts_of_a_file_with_thousands_are_read() -> None:
-    chunks = b"".join(png_chunk(b"tEXt", b"%d\0x" % number) for number in range(2000))
+@pytest.mark.parametrize("keyword", [b"%d", b"same"])
+def test_only_the_first_texts_of_a_file_with_thousands_are_read(keyword: bytes) -> None:
+    chunks = b"".join(
+        png_chunk(b"tEXt", keyword.replace(b"%d", b"%d" % number) + b"\0x") for number in range(1, 2000)
+    )
     png = encode_image(PICTURE, "png")
 
     metadata = read_metadata(png[:-12] + chunks + png[-12:])
@@ -201,3 +204,15 @@ def test_texts_that_inflate_to_too_much_end_the_reading_soon() -> None:
 
     assert png_text_chunks(png[:-12] + bomb * 200 + png[-12:], lost) == {}
     assert len(lost) < 50
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_pixels_are_decoded_to_read_the_texts(monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+    content = encode_image(PICTURE, format, TEXT)
+
+    def fails(_image: object) -> None:
+        raise AssertionError("pixels were decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fails)
+
+    assert read_infotext(content)[0] == TEXT
