@@ -55,9 +55,9 @@ def hires_size(width: int, height: int, hires: Hires) -> HiresSize:
     smallest, largest = min(size.width, size.height), max(size.width, size.height)
     if smallest < 8 or largest > MAX_SIDE or size.upscale_width * size.upscale_height > MAX_SIDE**2:
         raise RequestError(
-            "hires",
-            f"hires: {width}x{height} would become {size.upscale_width}x{size.upscale_height}; a side has 8 "
-            f"to {MAX_SIDE} pixels. Change scale, resize_x or resize_y.",
+            "hires.resize_x" if hires.resize_x else "hires.resize_y" if hires.resize_y else "hires.scale",
+            f"the second pass would bring {width}x{height} pixels to {size.upscale_width}x"
+            f"{size.upscale_height}; a side has 8 to {MAX_SIDE}",
         )
     return size
 

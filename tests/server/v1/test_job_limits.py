@@ -22,9 +22,9 @@ def nested(depth: int) -> list[Any]:
     ("changes", "field"),
     [
         ({"seed_resize_from_w": 10**9, "seed_resize_from_h": 64}, "seed_resize_from_w"),
-        ({"width": 8, "height": 8192, "hires": {"resize_x": 8192}}, "hires"),
-        ({"width": 8192, "height": 4096, "hires": {"scale": 8}}, "hires"),
-        ({"hires": {"resize_x": 1}}, "hires"),
+        ({"width": 8, "height": 8192, "hires": {"resize_x": 8192}}, "hires.resize_x"),
+        ({"width": 8192, "height": 4096, "hires": {"scale": 8}}, "hires.scale"),
+        ({"hires": {"resize_x": 1}}, "hires.resize_x"),
         ({"script_args": nested(200)}, "script_args"),
         ({"override_settings": {"x": nested(200)}}, "override_settings"),
     ],
@@ -46,7 +46,7 @@ def test_a_job_beyond_all_bounds_is_refused_with_its_field(
     ("changes", "field"),
     [
         ({"seed_resize_from_w": 10**9, "seed_resize_from_h": 64}, "seed_resize_from_w"),
-        ({"enable_hr": True, "hr_resize_x": 1}, "hires"),
+        ({"enable_hr": True, "hr_resize_x": 1}, "hires.resize_x"),
         ({"script_args": nested(200), "script_name": "Prompt matrix"}, "script_args"),
     ],
 )
