@@ -18,9 +18,7 @@ __all__ = ["GradioSessions"]
 _PREFIX = "/gradio_api/"
 _HASH_IN_PATH = ("heartbeat", "stream")
 _HASH_IN_BODY = ("queue", "cancel", "reset", "call", "run", "api", "component_server")
-_ALSO_AS_FORM = (
-    "component_server"  # Gradio reads a form here too; the page sends none, so none is let through
-)
+_ALSO_AS_FORM = "component_server"  # Gradio reads forms here too; the page sends none: none passes
 _REMEMBERED = 10_000
 
 

@@ -240,8 +240,8 @@ class _Exchange:
 
     ``receive`` bounds bodies that came without a length, and the time that it waits for their next byte: to
     the application the client then seems gone, and what it still says is dropped, so that the guard can
-    answer. ``send`` adds security headers and
-    the time taken, and puts the CORS headers that the administrator wants in place of Gradio's.
+    answer. ``send`` adds security headers and the time taken, and puts the CORS headers that the
+    administrator wants in place of Gradio's.
     """
 
     def __init__(

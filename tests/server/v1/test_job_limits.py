@@ -18,6 +18,17 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
+def check_refused(studio: Studio, path: str, changes: dict[str, Any], field: str) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        client.headers["cookie"] = f"{studio.access.cookie}={session}"
+        answer = await client.post(path, json={**SMALL, **changes})
+        assert answer.status_code == 422, answer.text
+        assert field in answer.text
+
+    session = studio.access.accounts.open_session(LOCAL)
+    studio.run(story)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -32,14 +43,7 @@ def nested(depth: int) -> list[Any]:
 def test_a_job_beyond_all_bounds_is_refused_with_its_field(
     standing: Studio, changes: dict[str, Any], field: str
 ) -> None:
-    async def story(client: httpx.AsyncClient) -> None:
-        client.headers["cookie"] = f"{standing.access.cookie}={session}"
-        answer = await client.post("/api/v1/jobs", json={**SMALL, **changes})
-        assert answer.status_code == 422, answer.text
-        assert field in answer.text
-
-    session = standing.access.accounts.open_session(LOCAL)
-    standing.run(story)
+    check_refused(standing, "/api/v1/jobs", changes, field)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +55,4 @@ def test_a_job_beyond_all_bounds_is_refused_with_its_field(
     ],
 )
 def test_the_api_of_a1111_refuses_it_too(standing: Studio, changes: dict[str, Any], field: str) -> None:
-    async def story(client: httpx.AsyncClient) -> None:
-        client.headers["cookie"] = f"{standing.access.cookie}={session}"
-        answer = await client.post("/sdapi/v1/txt2img", json={**SMALL, **changes})
-        assert answer.status_code == 422, answer.text
-        assert field in answer.text
-
-    session = standing.access.accounts.open_session(LOCAL)
-    standing.run(story)
+    check_refused(standing, "/sdapi/v1/txt2img", changes, field)
